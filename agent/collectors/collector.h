@@ -1,0 +1,41 @@
+// A collector reads one thing and emits it. Copy the smallest sibling (loadavg.cc), write the fixture and
+// the expected samples first, then the leaf, then its row in catalogue.cc.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "common/emitter.h"
+#include "common/host_view.h"
+#include "common/result.h"
+#include "faultline/v1/config.pb.h"
+
+namespace faultline {
+
+class Collector {
+ public:
+  virtual ~Collector() = default;
+  // Called every period, or when wake_fd() is readable. kNotFound means that this host has no such
+  // thing ("no data"); any other error is a failure of this pass.
+  virtual Result<void> Collect(Emitter& out) = 0;
+  // A descriptor that is readable when there is something to collect now (ring buffer, kmsg, inotify).
+  // Then Collect is called for it as well, and must not block.
+  virtual std::optional<int> wake_fd() const { return std::nullopt; }
+};
+
+struct CollectorRow {
+  std::string_view name;  // as in collectors.<name>.enabled and node_scrape_collector_success
+  std::string_view doc;   // one line
+  bool on_by_default = true;
+  bool may_block = false;  // statfs, fork: runs on a thread of its own, under collect.timeout
+  // The view and the configuration outlive the collector. An error says why the leaf cannot run here; it
+  // is listed in /debug/leaves and never stops the agent.
+  Result<std::unique_ptr<Collector>> (*make)(const HostView&, const v1::AgentConfig&) = nullptr;
+};
+
+// Reading this array is reading what is collected.
+std::span<const CollectorRow> CollectorCatalogue();
+
+}  // namespace faultline

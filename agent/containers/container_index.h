@@ -1,0 +1,63 @@
+// Who is who on this node: cgroup -> container -> pod. Built by walking the cgroup tree (v1, v2 and hybrid)
+// and asking what the path says; refreshed incrementally. Owned by the agent, used on its thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/emitter.h"
+#include "common/host_view.h"
+#include "common/result.h"
+#include "faultline/v1/config.pb.h"
+
+namespace faultline {
+
+// One cgroup of interest. `container` is the runtime's or pod's container name where known, else the last
+// part of the path, so that a plain cgroup can be named as well.
+struct ContainerIdentity {
+  std::string name_space;  // Kubernetes namespace, or empty
+  std::string pod;
+  std::string container;
+  std::string container_id;
+  std::string pod_uid;
+  std::string image;
+  std::string runtime;      // containerd, docker, crio, podman, cgroup
+  std::string cgroup_path;  // as Origin::cgroup_path; the same in all hierarchies
+  uint64_t cgroup_id = 0;   // inode in the v2 hierarchy, 0 if it is not there
+  std::vector<std::pair<std::string, std::string>> labels;  // of the pod, where known
+};
+
+// Paths of the hierarchies: cgroup v1 mounts one per controller.
+struct CgroupMounts {
+  std::string unified;  // v2 mount point, empty if none
+  std::vector<std::pair<std::string, std::string>> v1;  // controller -> mount point
+  // The folder of `cgroup_path` under the hierarchy that carries `controller` (cpu, cpuacct, memory, blkio,
+  // pids, freezer, …), v1 first, then v2. Empty if no hierarchy carries it.
+  std::string Folder(std::string_view controller, std::string_view cgroup_path) const;
+  bool IsV1(std::string_view controller) const;
+};
+
+class ContainerIndex {
+ public:
+  // Reads /proc/self/mountinfo below the host root. `host` and `config` outlive the index.
+  static Result<std::unique_ptr<ContainerIndex>> Create(const HostView& host,
+                                                        const v1::AgentConfig& config);
+  virtual ~ContainerIndex() = default;
+
+  // Walks the tree and forgets what is gone. Cheap enough for every period.
+  virtual Result<void> Refresh() = 0;
+  // Resolves by id, then path, then pid (/proc/<pid>/cgroup). nullptr: nobody known; counted in misses().
+  // A cgroup that is not listed but lies below a listed one resolves to that one. Pointers live until Refresh.
+  virtual const ContainerIdentity* Resolve(const Origin& origin) = 0;
+  virtual const std::vector<ContainerIdentity>& containers() const = 0;
+  virtual uint64_t misses() const = 0;
+  virtual const CgroupMounts& mounts() const = 0;
+  // Process ids directly in the cgroup (any hierarchy).
+  virtual Result<std::vector<uint32_t>> Pids(std::string_view cgroup_path) const = 0;
+  virtual v1::Inventory Inventory() const = 0;
+};
+
+}  // namespace faultline

@@ -1,0 +1,204 @@
+// What the aggregator keeps, in domain words. Everything above this line is the same whichever engine stands
+// behind it; today that is RocksDB (rocksdb_store.cc, FORMAT.md). All methods are thread-safe unless they say
+// otherwise. Times are UTC; samples in milliseconds (as Prometheus), everything else in nanoseconds.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "faultline/v1/record.pb.h"
+
+namespace faultline {
+
+namespace v1 = ::faultline::v1;
+
+using SeriesId = uint64_t;  // never 0
+using StreamId = uint64_t;
+
+// Name and value pairs sorted by name; the metric's name is the label __name__.
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+std::string_view LabelValue(const Labels& labels, std::string_view name);  // empty if absent
+void SortLabels(Labels& labels);
+std::string FormatLabels(const Labels& labels);  // {a="b",c="d"}
+
+struct Sample {
+  int64_t time_ms = 0;
+  double value = 0;
+};
+
+// Bits of Prometheus' stale marker: a NaN that says "this series ended here".
+constexpr uint64_t kStaleNanBits = 0x7ff0000000000002;
+bool IsStale(double value);
+double StaleMarker();
+
+struct LabelMatcher {
+  enum class Op { kEqual, kNotEqual, kMatches, kNotMatches };  // = != =~ !~ (RE2, anchored)
+  Op op = Op::kEqual;
+  std::string name;
+  std::string value;
+};
+
+// One batch of one node, resolved to store ids, written atomically together with its watermark.
+struct AppendBatch {
+  struct SampleRow {
+    SeriesId series = 0;
+    int64_t time_ms = 0;
+    double value = 0;
+  };
+  struct LogRows {
+    StreamId stream = 0;
+    uint64_t file_id = 0;  // with the offsets: stored once. 0: no such check
+    uint64_t begin_offset = 0;
+    uint64_t end_offset = 0;
+    std::vector<v1::LogRecord> records;
+  };
+  std::string node;
+  uint64_t session = 0;   // 0: not from an agent (remote write, push), no watermark
+  uint64_t sequence = 0;
+  std::vector<SampleRow> samples;
+  std::vector<LogRows> logs;
+  std::vector<v1::Span> spans;
+  std::vector<v1::Event> events;
+  std::vector<v1::FaultTransition> faults;
+  // New definitions of the session's dictionary, kept so that a restarted aggregator understands the next batch.
+  std::vector<std::pair<uint32_t, SeriesId>> series_refs;
+  std::vector<std::pair<uint32_t, StreamId>> stream_refs;
+};
+
+struct SessionDictionary {
+  uint64_t committed_sequence = 0;
+  std::vector<SeriesId> series;   // [ref - 1]
+  std::vector<StreamId> streams;  // [ref - 1]
+};
+
+struct SeriesMeta {
+  v1::MetricType type = v1::METRIC_TYPE_UNTYPED;
+  std::string help;
+};
+
+struct LogEntry {
+  int64_t time_unix_ns = 0;
+  std::string body;
+  v1::Severity severity = v1::SEVERITY_UNSPECIFIED;
+  Labels attributes;
+};
+
+struct LogQuery {
+  std::vector<LabelMatcher> matchers;
+  int64_t begin_unix_ns = 0;  // inclusive
+  int64_t end_unix_ns = 0;    // exclusive
+  bool newest_first = true;
+  // A line must contain all of these (a hint that lets the engine skip blocks; callers filter again).
+  std::vector<std::string> needles;
+};
+
+struct StoredEvent {
+  std::string node;
+  v1::Event event;
+};
+
+struct StoredFault {
+  std::string node;
+  v1::FaultTransition transition;
+};
+
+struct StoredSpan {
+  std::string node;
+  v1::Span span;
+};
+
+struct StoreStats {
+  uint64_t series = 0;
+  uint64_t active_series = 0;
+  uint64_t samples_appended = 0;
+  uint64_t samples_rejected = 0;
+  uint64_t log_records = 0;
+  uint64_t log_duplicates = 0;
+  uint64_t bytes_on_disk = 0;
+  uint64_t commits = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // ---- Writing -------------------------------------------------------------------------------------------
+  // The id of that series, made if new. kResourceExhausted names the limit. A new id becomes durable with the
+  // first batch that uses it (or earlier).
+  virtual Result<SeriesId> InternSeries(const Labels& labels, const SeriesMeta& meta) = 0;
+  virtual Result<StreamId> InternStream(const Labels& labels) = 0;
+
+  // Queues the batch; `done` is called from a store thread once data and watermark are durable (one sync for
+  // all batches of a commit interval), or with the reason they are not. A batch at or below the session's
+  // watermark is dropped and reported done. Samples must not be older than the series' newest by more than
+  // the out-of-order window; duplicates (same time, same value) are harmless.
+  virtual void Append(AppendBatch&& batch, std::function<void(Result<void>)> done) = 0;
+  // Dictionary and watermark of (node, session) as last made durable or queued.
+  virtual Result<SessionDictionary> Session(std::string_view node, uint64_t session) = 0;
+
+  // ---- Samples -------------------------------------------------------------------------------------------
+  // Ids of the series that match all matchers and may have samples in [begin, end].
+  virtual Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                               int64_t end_ms) = 0;
+  virtual Result<Labels> LabelsOf(SeriesId series) = 0;
+  virtual Result<SeriesMeta> MetaOf(SeriesId series) = 0;
+  // Samples of the series in [begin, end], in order of time, stale markers included.
+  virtual Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) = 0;
+  virtual Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers,
+                                                      int64_t begin_ms, int64_t end_ms) = 0;
+  virtual Result<std::vector<std::string>> LabelValues(std::string_view name,
+                                                       std::span<const LabelMatcher> matchers,
+                                                       int64_t begin_ms, int64_t end_ms) = 0;
+  // Metric name -> type and help.
+  virtual Result<std::vector<std::pair<std::string, SeriesMeta>>> Metadata() = 0;
+
+  // ---- Logs, events, spans, faults ------------------------------------------------------------------------
+  // Calls `visit` in order of time over all matching streams until it returns false.
+  virtual Result<void> ScanLogs(const LogQuery& query,
+                                const std::function<bool(const Labels&, const LogEntry&)>& visit) = 0;
+  virtual Result<std::vector<Labels>> LogStreams(std::span<const LabelMatcher> matchers, int64_t begin_unix_ns,
+                                                 int64_t end_unix_ns) = 0;
+  virtual Result<std::vector<StoredEvent>> Events(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                  size_t max_events) = 0;
+  virtual Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) = 0;
+  virtual Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) = 0;
+  virtual Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                size_t max_spans) = 0;
+
+  // ---- Small documents: objects, labels, audit, rules -----------------------------------------------------
+  // Durable when it returns. `kind` and `name` are free text without NUL.
+  virtual Result<void> PutDocument(std::string_view kind, std::string_view name, std::string_view text) = 0;
+  virtual Result<std::string> GetDocument(std::string_view kind, std::string_view name) = 0;
+  virtual Result<void> DeleteDocument(std::string_view kind, std::string_view name) = 0;
+  virtual Result<std::vector<std::pair<std::string, std::string>>> ListDocuments(std::string_view kind) = 0;
+
+  // ---- Housekeeping --------------------------------------------------------------------------------------
+  // Drops whole time shards older than that.
+  virtual Result<void> Retain(int64_t oldest_unix_ns) = 0;
+  // A consistent copy in `folder`, made while writing goes on.
+  virtual Result<void> Snapshot(const std::string& folder) = 0;
+  virtual StoreStats Stats() const = 0;
+};
+
+struct StoreOptions {
+  std::string folder;
+  int64_t retention_ns = 15 * 86400 * kNsPerSecond;
+  int64_t commit_interval_ns = 10 * kNsPerMs;
+  int64_t out_of_order_ms = 10 * 60 * 1000;
+  uint64_t max_series = 2'000'000;
+};
+
+Result<std::unique_ptr<Store>> OpenRocksDbStore(const StoreOptions& options, const Clock* clock);
+
+}  // namespace faultline

@@ -1,0 +1,15 @@
+// The defaults that config.proto's comments state, set where the user said nothing.
+#pragma once
+
+#include "common/result.h"
+#include "faultline/v1/config.pb.h"
+
+namespace faultline {
+
+namespace v1 = ::faultline::v1;
+
+// kInvalidArgument names the key whose value makes no sense (a period of 0, a listen address without authentication).
+Result<void> FillDefaults(v1::AgentConfig* config);
+Result<void> FillDefaults(v1::AggregatorConfig* config);
+
+}  // namespace faultline

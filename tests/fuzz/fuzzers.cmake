@@ -1,0 +1,1 @@
+faultline_fuzzer(text faultline_common)
