@@ -66,6 +66,7 @@ struct AppendBatch {
   std::string node;
   uint64_t session = 0;   // 0: not from an agent (remote write, push), no watermark
   uint64_t sequence = 0;
+  uint64_t previous_sequence = 0;  // must be at or below the watermark when this is committed
   std::vector<SampleRow> samples;
   std::vector<LogRows> logs;
   std::vector<v1::Span> spans;
@@ -141,7 +142,8 @@ class Store {
 
   // Queues the batch; `done` is called from a store thread once data and watermark are durable (one sync for
   // all batches of a commit interval), or with the reason they are not. A batch at or below the session's
-  // watermark is dropped and reported done. Samples must not be older than the series' newest by more than
+  // watermark is dropped and reported done; one whose previous_sequence is above the watermark (because an earlier
+  // batch failed to commit) is refused with kUnavailable, so that a session never has a hole. Samples must not be older than the series' newest by more than
   // the out-of-order window; duplicates (same time, same value) are harmless.
   virtual void Append(AppendBatch&& batch, std::function<void(Result<void>)> done) = 0;
   // Dictionary and watermark of (node, session) as last made durable or queued.
