@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "agent/containers/container_index.h"
 #include "common/emitter.h"
 #include "common/host_view.h"
 #include "common/result.h"
@@ -25,14 +26,22 @@ class Collector {
   virtual std::optional<int> wake_fd() const { return std::nullopt; }
 };
 
+// What a leaf is made of; everything outlives the leaf.
+struct LeafContext {
+  const HostView& host;
+  const v1::AgentConfig& config;
+  // Who lives here, refreshed by the frame before every pass. Null when containers are off, and for leaves that
+  // may block: it belongs to the agent's thread.
+  ContainerIndex* containers = nullptr;
+};
+
 struct CollectorRow {
   std::string_view name;  // as in collectors.<name>.enabled and node_scrape_collector_success
   std::string_view doc;   // one line
   bool on_by_default = true;
   bool may_block = false;  // statfs, fork: runs on a thread of its own, under collect.timeout
-  // The view and the configuration outlive the collector. An error says why the leaf cannot run here; it
-  // is listed in /debug/leaves and never stops the agent.
-  Result<std::unique_ptr<Collector>> (*make)(const HostView&, const v1::AgentConfig&) = nullptr;
+  // An error says why the leaf cannot run here; it is listed in /debug/leaves and never stops the agent.
+  Result<std::unique_ptr<Collector>> (*make)(const LeafContext&) = nullptr;
 };
 
 // Reading this array is reading what is collected.
