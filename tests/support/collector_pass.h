@@ -1,0 +1,59 @@
+// One pass of one collector over a folder of fixture files.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "agent/collectors/collector.h"
+#include "tests/support/recording_emitter.h"
+
+namespace faultline {
+
+// 2026-11-20T12:00:00Z
+inline constexpr int64_t kFixtureTimeNs = 1'795'176'000 * kNsPerSecond;
+
+class CollectorPass {
+ public:
+  // `root` is a folder; CollectorPass::Fixture("host-small") names one of tests/fixtures.
+  CollectorPass(std::string_view collector, const std::string& root, v1::AgentConfig config = {})
+      : config_(std::move(config)) {
+    host_.fs = FsRoot(root);
+    host_.clock = &clock_;
+    for (const CollectorRow& row : CollectorCatalogue()) {
+      if (row.name != collector) continue;
+      auto made = row.make(LeafContext{host_, config_});
+      if (made) collector_ = std::move(*made);
+      result_ = made ? Result<void>() : std::unexpected(made.error());
+      return;
+    }
+    ADD_FAILURE() << collector << " is not in the catalogue";
+  }
+  static std::string Fixture(std::string_view name) {
+    return std::string(FAULTLINE_SOURCE_DIR "/tests/fixtures/") + std::string(name);
+  }
+
+  // The text of one more pass; the error's text when it failed.
+  std::string Run() {
+    out.Clear();
+    if (collector_) result_ = collector_->Collect(out);
+    EXPECT_EQ(out.complaints, std::vector<std::string>());
+    if (result_) return out.Text();
+    return std::string(ErrorCodeName(result_.error().code)) + ": " + result_.error().message;
+  }
+  const Result<void>& result() const { return result_; }
+  ManualClock& clock() { return clock_; }
+
+  RecordingEmitter out;
+
+ private:
+  ManualClock clock_{kFixtureTimeNs};
+  HostView host_;
+  v1::AgentConfig config_;
+  std::unique_ptr<Collector> collector_;
+  Result<void> result_;
+};
+
+}  // namespace faultline
