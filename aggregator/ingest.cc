@@ -167,7 +167,7 @@ class Ingest::Loop {
     if (!hello.ParseFromString(payload) || hello.node().empty() || hello.session() == 0) {
       return Refuse(peer, v1::REJECT_REASON_CORRUPT, "hello does not parse, or lacks node or session");
     }
-    if (!authenticated.empty() && authenticated != hello.node()) {
+    if (!authenticated.empty() && authenticated != kAnyNode && authenticated != hello.node()) {
       return Refuse(peer, v1::REJECT_REASON_UNKNOWN_NODE,
                     fmt::format("the key is of node '{}', not '{}'", authenticated, hello.node()));
     }

@@ -54,6 +54,9 @@ class ClientTransport {
   virtual Result<void> Reconnect() = 0;
 };
 
+// What Incoming::node says for a key that may speak for any node (agents/any-node.public).
+constexpr char kAnyNode[] = "*";
+
 // The aggregator's end. Single-threaded, except Wake.
 class ServerTransport {
  public:

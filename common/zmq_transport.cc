@@ -116,7 +116,7 @@ class AllowList {
     for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
       if (entry.path().extension() != ".public") continue;
       if (auto key = ReadKeyFile(entry.path(), false)) {
-        nodes[*key] = entry.path().stem();
+        nodes[*key] = entry.path().stem() == "any-node" ? kAnyNode : entry.path().stem().string();
       } else if (LogAllowed(entry.path().string())) {
         spdlog::warn("allow-list: {}", key.error().message);
       }
@@ -352,7 +352,10 @@ Result<ZmqClientOptions> ClientKeys(const std::string& keys, const std::string& 
   ZmqClientOptions options;
   if (keys.empty()) return options;
   FAULTLINE_ASSIGN(options.server_public_key, ReadKeyFile(keys + "/aggregator.public", false));
-  FAULTLINE_ASSIGN(options.secret_key, ReadKeyFile(keys + "/" + node + ".secret", true));
+  // A key of the node's own, or the one that all nodes of a cluster share.
+  std::string secret = keys + "/" + node + ".secret";
+  if (!std::filesystem::exists(secret)) secret = keys + "/any-node.secret";
+  FAULTLINE_ASSIGN(options.secret_key, ReadKeyFile(secret, true));
   FAULTLINE_ASSIGN(options.public_key, CurvePublicKey(options.secret_key));
   return options;
 }
