@@ -15,8 +15,9 @@
 
 namespace faultline {
 
-// One cgroup of interest. `container` is the runtime's or pod's container name where known, else the last
-// part of the path, so that a plain cgroup can be named as well.
+// One cgroup of interest: a container, a pod (`container` empty, as in cAdvisor), or a plain cgroup that is no part of
+// a container. `container` is the runtime's or pod's container name where known (POD for a pod's sandbox), else the
+// container id, else the last part of the path, so that a plain cgroup can be named as well.
 struct ContainerIdentity {
   std::string name_space;  // Kubernetes namespace, or empty
   std::string pod;
@@ -30,7 +31,7 @@ struct ContainerIdentity {
   std::vector<std::pair<std::string, std::string>> labels;  // of the pod, where known
 };
 
-// Paths of the hierarchies: cgroup v1 mounts one per controller.
+// Paths of the hierarchies, as seen from the host root (FsRoot::Path opens them): cgroup v1 mounts one per controller.
 struct CgroupMounts {
   std::string unified;  // v2 mount point, empty if none
   std::vector<std::pair<std::string, std::string>> v1;  // controller -> mount point
@@ -49,11 +50,14 @@ class ContainerIndex {
 
   // Walks the tree and forgets what is gone. Cheap enough for every period.
   virtual Result<void> Refresh() = 0;
-  // Resolves by id, then path, then pid (/proc/<pid>/cgroup). nullptr: nobody known; counted in misses().
+  // Resolves by id, then path, then pid (/proc/<pid>/cgroup). nullptr: nobody known; counted in misses(), except
+  // for the root cgroup, which is the node itself.
   // A cgroup that is not listed but lies below a listed one resolves to that one. Pointers live until Refresh.
   virtual const ContainerIdentity* Resolve(const Origin& origin) = 0;
   virtual const std::vector<ContainerIdentity>& containers() const = 0;
   virtual uint64_t misses() const = 0;
+  // Cgroups that containers.max_cgroups kept out at the last Refresh, at least: what lies below them is not seen.
+  virtual uint64_t excess_cgroups() const = 0;
   virtual const CgroupMounts& mounts() const = 0;
   // Process ids directly in the cgroup (any hierarchy).
   virtual Result<std::vector<uint32_t>> Pids(std::string_view cgroup_path) const = 0;
