@@ -1,1 +1,2 @@
 faultline_fuzzer(text faultline_common)
+faultline_fuzzer(config faultline_common)

@@ -1,0 +1,274 @@
+// One statement per key, in the order of config.proto, so that schema and defaults can be read side
+// by side. Numbers that are 0 were not given (the reader refuses an explicit 0); sections of values
+// that make no sense are named.
+#include "common/config_defaults.h"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+
+#include "common/clock.h"
+#include "common/text.h"
+
+namespace faultline {
+namespace {
+
+using google::protobuf::Duration;
+
+constexpr uint64_t kMiB = 1 << 20;
+
+int64_t Ns(const Duration& duration) {
+  return duration.seconds() * kNsPerSecond + duration.nanos();
+}
+
+Duration Milliseconds(int64_t ms) {
+  Duration duration;
+  duration.set_seconds(ms / 1000);
+  duration.set_nanos(static_cast<int32_t>(ms % 1000 * kNsPerMs));
+  return duration;
+}
+Duration Seconds(int64_t s) { return Milliseconds(s * 1000); }
+
+template <typename... Args>
+std::unexpected<Error> Wrong(std::string_view key, fmt::format_string<Args...> reason,
+                             Args&&... args) {
+  return Fail(ErrorCode::kInvalidArgument, "{}: {}", key,
+              fmt::format(reason, std::forward<Args>(args)...));
+}
+
+void Default(std::string* value, std::string_view text) {
+  if (value->empty()) *value = text;
+}
+template <typename Number>
+Number Or(Number value, Number fallback) {
+  return value == 0 ? fallback : value;
+}
+
+Result<void> AtLeast(std::string_view key, const Duration& value, int64_t min_ms) {
+  if (Ns(value) < min_ms * kNsPerMs) return Wrong(key, "must be at least {}ms", min_ms);
+  return {};
+}
+
+struct HostAndPort {
+  std::string_view host;
+  std::string_view port;
+};
+
+Result<HostAndPort> SplitAddress(std::string_view key, std::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return Wrong(key, "`{}` is not host:port", address);
+  HostAndPort split{address.substr(0, colon), address.substr(colon + 1)};
+  const auto port = ParseUint(split.port);
+  if (!port || *port > 65535) return Wrong(key, "`{}` has no port of 0 to 65535", address);
+  if (split.host.starts_with('[') && split.host.ends_with(']')) {
+    split.host = split.host.substr(1, split.host.size() - 2);
+  } else if (split.host.find(':') != std::string_view::npos) {
+    return Wrong(key, "`{}`: an IPv6 address needs brackets, as [::1]:8710", address);
+  }
+  if (split.host.empty()) return Wrong(key, "`{}` has no host; 0.0.0.0 is every address", address);
+  return split;
+}
+
+bool IsLoopback(std::string_view host) {
+  in_addr address{};
+  if (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1)
+    return ntohl(address.s_addr) >> 24 == 127;
+  return host == "localhost" || host == "::1";
+}
+
+// tcp://host:port, on this machine or with CURVE keys.
+Result<void> CheckEndpoint(std::string_view key, std::string_view endpoint,
+                           const v1::SecurityConfig& security) {
+  constexpr std::string_view kScheme = "tcp://";
+  if (!endpoint.starts_with(kScheme)) return Wrong(key, "`{}` is not tcp://host:port", endpoint);
+  FAULTLINE_ASSIGN(const HostAndPort split, SplitAddress(key, endpoint.substr(kScheme.size())));
+  if (!IsLoopback(split.host) && security.keys().empty()) {
+    return Wrong(key,
+                 "`{}` is not on this machine and security.keys is not set: make keys with "
+                 "`faultline keys init`",
+                 endpoint);
+  }
+  return {};
+}
+
+Result<void> FillHttp(v1::HttpConfig* http, std::string_view listen,
+                      const v1::SecurityConfig& security) {
+  Default(http->mutable_listen(), listen);
+  http->set_max_body_bytes(Or<uint64_t>(http->max_body_bytes(), 32 * kMiB));
+  FAULTLINE_ASSIGN(const HostAndPort split, SplitAddress("http.listen", http->listen()));
+  if (!IsLoopback(split.host) && security.tokens().empty()) {
+    return Wrong("http.listen",
+                 "`{}` can be reached from other machines and security.tokens is not set",
+                 http->listen());
+  }
+  if (http->tls_certificate().empty() != http->tls_key().empty()) {
+    return Wrong("http.tls_key", "tls_certificate and tls_key go together");
+  }
+  return {};
+}
+
+Result<void> FillLog(v1::LogConfig* log) {
+  Default(log->mutable_level(), "info");
+  Default(log->mutable_format(), "text");
+  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
+  if (std::ranges::find(kLevels, log->level()) == std::end(kLevels)) {
+    return Wrong("log.level", "`{}` is none of trace, debug, info, warn, error", log->level());
+  }
+  if (log->format() != "text" && log->format() != "json") {
+    return Wrong("log.format", "`{}` is neither text nor json", log->format());
+  }
+  return {};
+}
+
+// The node's name is a label, a file name (NODE.secret) and part of keys in the store.
+Result<void> FillNode(v1::AgentConfig* config) {
+  if (config->node().empty()) {
+    char name[HOST_NAME_MAX + 1] = {};
+    if (gethostname(name, sizeof(name) - 1) != 0)
+      return FailErrno(errno, "node: asking for the host name");
+    config->set_node(name);
+  }
+  const std::string& node = config->node();
+  const bool plain = std::ranges::all_of(node, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+  if (!plain || node.empty() || node.size() > 253 || node.front() == '.') {
+    return Wrong("node", "`{}` is not a host name (letters, digits, - . _)", node);
+  }
+  return {};
+}
+
+template <typename Section>
+void FillEnabled(Section* section) {
+  if (!section->has_enabled()) section->set_enabled(true);
+}
+
+void FillPeriod(Duration* period, bool given, const Duration& fallback) {
+  if (!given) *period = fallback;
+}
+
+Result<void> FillUplink(v1::AgentConfig* config) {
+  v1::UplinkConfig* uplink = config->mutable_uplink();
+  if (uplink->endpoint().empty()) uplink->add_endpoint("tcp://127.0.0.1:8711");
+  if (!uplink->has_reconnect_max()) *uplink->mutable_reconnect_max() = Seconds(5);
+  FillEnabled(uplink);
+  FAULTLINE_TRY(AtLeast("uplink.reconnect_max", uplink->reconnect_max(), 10));
+  for (const std::string& endpoint : uplink->endpoint()) {
+    FAULTLINE_TRY(CheckEndpoint("uplink.endpoint", endpoint, config->security()));
+  }
+  return {};
+}
+
+Result<void> FillCollect(v1::AgentConfig* config) {
+  v1::CollectConfig* collect = config->mutable_collect();
+  if (!collect->has_period()) *collect->mutable_period() = Seconds(1);
+  if (!collect->has_timeout()) *collect->mutable_timeout() = Seconds(10);
+  collect->set_max_series(Or<uint32_t>(collect->max_series(), 50'000));
+  FAULTLINE_TRY(AtLeast("collect.period", collect->period(), 10));
+  FAULTLINE_TRY(AtLeast("collect.timeout", collect->timeout(), 10));
+  for (auto& [name, leaf] : *config->mutable_collectors()) {
+    FillPeriod(leaf.mutable_period(), leaf.has_period(), collect->period());
+    FAULTLINE_TRY(AtLeast(fmt::format("collectors.{}.period", name), leaf.period(), 10));
+  }
+  return {};
+}
+
+Result<void> FillLogs(v1::LogsConfig* logs) {
+  FillEnabled(logs);
+  Default(logs->mutable_pods_root(), "/var/log/pods");
+  Default(logs->mutable_containers_root(), "/var/log/containers");
+  if (logs->docker_roots().empty()) logs->add_docker_roots("/var/lib/docker/containers");
+  if (!logs->has_kmsg()) logs->set_kmsg(true);
+  logs->set_max_line_bytes(Or<uint32_t>(logs->max_line_bytes(), kMiB));
+  if (logs->max_line_bytes() < 256 || logs->max_line_bytes() > 64 * kMiB) {
+    return Wrong("logs.max_line_bytes", "must be within 256 and 64MiB");
+  }
+  for (const std::string& glob : logs->files()) {
+    if (!glob.starts_with('/')) return Wrong("logs.files", "`{}` is not an absolute path", glob);
+  }
+  return {};
+}
+
+Result<void> FillProbes(v1::AgentConfig* config) {
+  v1::ProbesConfig* probes = config->mutable_probes();
+  FillEnabled(probes);
+  FillEnabled(probes->mutable_syscalls());
+  const std::pair<std::string_view, v1::LeafConfig*> leaves[] = {
+      {"probes.processes.period", probes->mutable_processes()},
+      {"probes.oom.period", probes->mutable_oom()},
+      {"probes.tcp.period", probes->mutable_tcp()}};
+  for (const auto& [key, leaf] : leaves) {
+    FillEnabled(leaf);
+    FillPeriod(leaf->mutable_period(), leaf->has_period(), config->collect().period());
+    FAULTLINE_TRY(AtLeast(key, leaf->period(), 10));
+  }
+  return {};
+}
+
+Result<void> FillFaults(v1::FaultsConfig* faults) {
+  FillEnabled(faults);
+  if (!faults->has_lease()) *faults->mutable_lease() = Seconds(30);
+  if (!faults->has_max_duration()) *faults->mutable_max_duration() = Seconds(3600);
+  FAULTLINE_TRY(AtLeast("faults.lease", faults->lease(), 1000));
+  return AtLeast("faults.max_duration", faults->max_duration(), 1000);
+}
+
+Result<void> FillIngest(v1::IngestConfig* ingest, const v1::SecurityConfig& security) {
+  Default(ingest->mutable_listen(), "tcp://127.0.0.1:8711");
+  ingest->set_max_batch_bytes(Or<uint32_t>(ingest->max_batch_bytes(), 4 * kMiB));
+  ingest->set_max_batch_decoded_bytes(Or<uint32_t>(ingest->max_batch_decoded_bytes(), 32 * kMiB));
+  ingest->set_max_series_per_node(Or<uint32_t>(ingest->max_series_per_node(), 100'000));
+  if (!ingest->has_node_timeout()) *ingest->mutable_node_timeout() = Seconds(15);
+  if (ingest->max_batch_bytes() > ingest->max_batch_decoded_bytes()) {
+    return Wrong("ingest.max_batch_decoded_bytes", "must not be less than ingest.max_batch_bytes");
+  }
+  FAULTLINE_TRY(AtLeast("ingest.node_timeout", ingest->node_timeout(), 100));
+  return CheckEndpoint("ingest.listen", ingest->listen(), security);
+}
+
+}  // namespace
+
+Result<void> FillDefaults(v1::AgentConfig* config) {
+  FAULTLINE_TRY(FillNode(config));
+  Default(config->mutable_state_dir(), "/var/lib/faultline/agent");
+  FAULTLINE_TRY(FillHttp(config->mutable_http(), "127.0.0.1:8712", config->security()));
+  FAULTLINE_TRY(FillUplink(config));
+  FAULTLINE_TRY(FillCollect(config));
+  Default(config->mutable_host_root(), "/");
+  FillEnabled(config->mutable_containers());
+  config->mutable_containers()->set_max_cgroups(
+      Or<uint32_t>(config->containers().max_cgroups(), 1000));
+  FillEnabled(config->mutable_processes());
+  config->mutable_processes()->set_top(Or<uint32_t>(config->processes().top(), 10));
+  FAULTLINE_TRY(FillLogs(config->mutable_logs()));
+  FAULTLINE_TRY(FillProbes(config));
+  FAULTLINE_TRY(FillFaults(config->mutable_faults()));
+  FAULTLINE_TRY(FillLog(config->mutable_log()));
+  FillEnabled(config->mutable_spool());
+  config->mutable_spool()->set_max_bytes(Or<uint64_t>(config->spool().max_bytes(), 512 * kMiB));
+  return {};
+}
+
+Result<void> FillDefaults(v1::AggregatorConfig* config) {
+  Default(config->mutable_state_dir(), "/var/lib/faultline/aggregator");
+  FAULTLINE_TRY(FillHttp(config->mutable_http(), "127.0.0.1:8710", config->security()));
+  FAULTLINE_TRY(FillIngest(config->mutable_ingest(), config->security()));
+  v1::StoreConfig* store = config->mutable_store();
+  if (!store->has_retention()) *store->mutable_retention() = Seconds(15 * 86400);
+  if (!store->has_commit_interval()) *store->mutable_commit_interval() = Milliseconds(10);
+  store->set_max_series(Or<uint64_t>(store->max_series(), 2'000'000));
+  FAULTLINE_TRY(AtLeast("store.retention", store->retention(), 1000));
+  v1::QueryConfig* query = config->mutable_query();
+  if (!query->has_timeout()) *query->mutable_timeout() = Seconds(120);
+  query->set_max_samples(Or<uint64_t>(query->max_samples(), 50'000'000));
+  if (!query->has_lookback()) *query->mutable_lookback() = Seconds(300);
+  query->set_threads(Or<uint32_t>(query->threads(), 2));
+  FAULTLINE_TRY(AtLeast("query.timeout", query->timeout(), 1));
+  FAULTLINE_TRY(AtLeast("query.lookback", query->lookback(), 1));
+  return FillLog(config->mutable_log());
+}
+
+}  // namespace faultline
