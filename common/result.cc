@@ -6,9 +6,9 @@
 namespace faultline {
 namespace {
 
-constexpr std::array<std::string_view, 9> kNames = {
+constexpr std::array<std::string_view, 10> kNames = {
     "not_found",          "invalid_argument", "permission_denied", "unavailable", "timeout",
-    "resource_exhausted", "corruption",       "unsupported",       "internal"};
+    "resource_exhausted", "corruption",       "unsupported",       "internal", "conflict"};
 
 }  // namespace
 

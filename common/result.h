@@ -23,6 +23,7 @@ enum class ErrorCode {
   kCorruption,
   kUnsupported,
   kInternal,
+  kConflict,  // it is there already, or it changed since the caller looked
 };
 
 // snake_case name, as it appears on the wire and in the API.
