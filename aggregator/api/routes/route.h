@@ -24,7 +24,7 @@ class Experiments;
 class Diagnoser;
 class SelfMetrics;
 
-enum class Role { kViewer, kOperator, kAdmin };
+enum class Role { kAnyone, kViewer, kOperator, kAdmin };  // kAnyone: no token needed (probes)
 
 struct Request {
   std::string method;
@@ -35,6 +35,7 @@ struct Request {
   std::string body;                                        // content-encoding already undone (gzip), bounded
   std::string principal;                                   // who asks; "anonymous" without authentication
   Role role = Role::kViewer;
+  std::string remote;                                      // address and port of the client
   int64_t deadline_steady_ns = 0;
 
   std::string_view Parameter(std::string_view name) const;  // first one; empty if absent
@@ -83,6 +84,7 @@ struct Route {
   ErrorForm error_form = ErrorForm::kPrometheus;
   std::string_view doc;
   Result<Reply> (*handler)(const Request&, ApiContext&) = nullptr;
+  bool audited = false;  // each request is kept in the audit log, with who asked
 };
 
 // Reading this array is reading the API.
