@@ -18,6 +18,7 @@ FAULTLINE_COLLECTOR(MakeCpu);
 FAULTLINE_COLLECTOR(MakeDiskstats);
 FAULTLINE_COLLECTOR(MakeEntropy);
 FAULTLINE_COLLECTOR(MakeFilefd);
+FAULTLINE_COLLECTOR(MakeFilesystem);
 FAULTLINE_COLLECTOR(MakeLoadavg);
 FAULTLINE_COLLECTOR(MakeMeminfo);
 FAULTLINE_COLLECTOR(MakeNetclass);
@@ -29,6 +30,7 @@ FAULTLINE_COLLECTOR(MakeSelinux);
 FAULTLINE_COLLECTOR(MakeSockstat);
 FAULTLINE_COLLECTOR(MakeSoftnet);
 FAULTLINE_COLLECTOR(MakeStat);
+FAULTLINE_COLLECTOR(MakeTextfile);
 FAULTLINE_COLLECTOR(MakeTime);
 FAULTLINE_COLLECTOR(MakeTimex);
 FAULTLINE_COLLECTOR(MakeUdpQueues);
@@ -61,6 +63,8 @@ constexpr CollectorRow kRows[] = {
      MakeDiskstats},
     {"entropy", "randomness at hand, from /proc/sys/kernel/random", kOn, !kMayBlock, MakeEntropy},
     {"filefd", "open files of the node, from /proc/sys/fs/file-nr", kOn, !kMayBlock, MakeFilefd},
+    {"filesystem", "size and use of mounted filesystems, from /proc/1/mounts and statfs", kOn,
+     kMayBlock, MakeFilesystem},
     {"loadavg", "load averages, from /proc/loadavg", kOn, !kMayBlock, MakeLoadavg},
     {"meminfo", "use of memory, from /proc/meminfo", kOn, !kMayBlock, MakeMeminfo},
     {"netclass", "state of network devices, from /sys/class/net", kOn, !kMayBlock, MakeNetclass},
@@ -75,6 +79,8 @@ constexpr CollectorRow kRows[] = {
     {"softnet", "network backlog per CPU, from /proc/net/softnet_stat", kOn, !kMayBlock,
      MakeSoftnet},
     {"stat", "interrupts, switches, forks, boot time, from /proc/stat", kOn, !kMayBlock, MakeStat},
+    {"textfile", "metrics that other programs leave as *.prom files", kOn, !kMayBlock,
+     MakeTextfile},
     {"time", "clock, time zone, clock sources", kOn, !kMayBlock, MakeTime},
     {"timex", "discipline of the clock, from adjtimex", kOn, !kMayBlock, MakeTimex},
     {"udp_queues", "bytes waiting in UDP sockets, from /proc/net/udp", kOn, !kMayBlock,

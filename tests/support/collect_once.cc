@@ -1,5 +1,5 @@
-// Prints passes of all collectors below a root as Prometheus text, without agent, pipeline and network: what the parity
-// test compares on fixture folders, and what a profiler looks at.
+// Prints passes of all collectors below a root as Prometheus text, without agent, pipeline and
+// network: what the parity test compares on fixture folders, and what a profiler looks at.
 //   collect_once [--root DIR] [--passes N] [--only NAME] [--quiet]
 #include <sys/resource.h>
 
@@ -89,7 +89,8 @@ int main(int argc, char** argv) {
     } else if (i + 1 < argc && option == "--passes") {
       passes = std::atoi(argv[++i]);
     } else {
-      std::fprintf(stderr, "usage: collect_once [--root DIR] [--passes N] [--only NAME] [--quiet]\n");
+      std::fprintf(stderr,
+                   "usage: collect_once [--root DIR] [--passes N] [--only NAME] [--quiet]\n");
       return 2;
     }
   }
