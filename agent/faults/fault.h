@@ -46,6 +46,7 @@ struct FaultHost {
   ContainerIndex* containers = nullptr;
   CgroupMounts mounts;
   std::string worker_program;  // faultline-guardian, which is also the program of stress workers
+  std::string journal_folder;  // tells the processes of this agent from those of another
   // Never touched, besides those that protected_processes.h names: the agent, its guardian.
   std::vector<uint32_t> protected_pids;
 };
