@@ -22,6 +22,7 @@
 namespace faultline {
 
 struct FaultEngineOptions {
+  bool enabled = true;               // false: nothing is injected, but what an earlier run left is recovered
   std::string state_dir;             // the journal is in <state_dir>/faults
   std::vector<std::string> allowed;  // catalogue names; empty = all
   int64_t lease_ns = 30 * kNsPerSecond;  // 0: no lease
@@ -37,15 +38,15 @@ class FaultEngine {
  public:
   // Called on the engine's thread, in order; must not block (post it to the thread that emits).
   using TransitionSink = std::function<void(v1::FaultTransition)>;
-  // Called once, on the engine's thread.
+  // Called once, on the engine's thread; at once on the caller's when the engine's queue is full.
   using ReplySink = std::function<void(v1::CommandReply)>;
 
   // `host` must outlive the engine.
   FaultEngine(FaultEngineOptions options, const HostView& host, CgroupMounts mounts, TransitionSink on_transition);
   ~FaultEngine();
 
-  // Recovers what an earlier run left, starts the guardian and the threads. Blocks while it recovers. The
-  // transitions of that recovery reach the sink before Start returns, on the caller's thread.
+  // Recovers what an earlier run left, starts the guardian and the threads. Blocks while it recovers; the
+  // transitions of that recovery follow on the engine's thread.
   Result<void> Start();
   // Recovers everything that is in force (cause restart) and joins the threads.
   void Stop();

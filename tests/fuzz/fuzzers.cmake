@@ -1,3 +1,2 @@
 faultline_fuzzer(text faultline_common)
 faultline_fuzzer(config faultline_common)
-faultline_fuzzer(exposition faultline_common)
