@@ -26,7 +26,6 @@ constexpr int kPatientEvery = 32;
 // What the index knows of one path beyond its identity.
 struct Standing {
   uint64_t key_inode = 0;  // in the first hierarchy that has it: another one is another cgroup
-  int64_t born_unix_ns = 0;
   bool complete = false;
   int passes = 0;
 };
@@ -117,8 +116,7 @@ class CgroupIndex final : public ContainerIndex {
   v1::Inventory Inventory() const override {
     v1::Inventory inventory;
     inventory.set_time_unix_ns(host_.clock->UnixNs());
-    for (size_t i = 0; i < identities_.size(); ++i) {
-      const ContainerIdentity& identity = identities_[i];
+    for (const ContainerIdentity& identity : identities_) {
       v1::ContainerInfo& out = *inventory.add_containers();
       v1::Subject& subject = *out.mutable_subject();
       subject.set_namespace_(identity.name_space);
@@ -129,7 +127,7 @@ class CgroupIndex final : public ContainerIndex {
       out.set_runtime(identity.runtime);
       out.set_image(identity.image);
       out.set_pod_uid(identity.pod_uid);
-      out.set_started_unix_ns(standings_[i].born_unix_ns);
+      out.set_started_unix_ns(identity.started_unix_ns);
       for (const auto& [name, value] : identity.labels) {
         v1::Label& label = *out.add_labels();
         label.set_name(name);
@@ -191,7 +189,7 @@ class CgroupIndex final : public ContainerIndex {
       if (old != old_by_path.end() && old_standings[old->second].key_inode == entry.key_inode) {
         Place(path, entry, &old_identities[old->second], old_standings[old->second]);
       } else {
-        Place(path, entry, nullptr, Standing{entry.key_inode, entry.born_unix_ns, false, 0});
+        Place(path, entry, nullptr, Standing{entry.key_inode, false, 0});
       }
     }
   }
@@ -206,6 +204,7 @@ class CgroupIndex final : public ContainerIndex {
     if (!in_container && !excluded && identities_.size() < max_cgroups_) {
       by_path_.emplace(path, identities_.size());
       identities_.push_back(old != nullptr ? std::move(*old) : NameOf(path));
+      if (old == nullptr) identities_.back().started_unix_ns = entry.born_unix_ns;
       identities_.back().cgroup_id = entry.unified_inode;
       standings_.push_back(standing);
       if (entry.unified_inode != 0) by_id_[entry.unified_inode] = identities_.size() - 1;

@@ -28,6 +28,7 @@ struct ContainerIdentity {
   std::string runtime;      // containerd, docker, crio, podman, cgroup
   std::string cgroup_path;  // as Origin::cgroup_path; the same in all hierarchies
   uint64_t cgroup_id = 0;   // inode in the v2 hierarchy, 0 if it is not there
+  int64_t started_unix_ns = 0;  // birth of the cgroup, as its folder tells it
   std::vector<std::pair<std::string, std::string>> labels;  // of the pod, where known
 };
 

@@ -1,2 +1,3 @@
 faultline_fuzzer(text faultline_common)
 faultline_fuzzer(config faultline_common)
+faultline_fuzzer(exposition faultline_common)

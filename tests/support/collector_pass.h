@@ -22,9 +22,11 @@ class CollectorPass {
       : config_(std::move(config)) {
     host_.fs = FsRoot(root);
     host_.clock = &clock_;
+    // Only fixtures with a cgroup file system have containers.
+    if (auto index = ContainerIndex::Create(host_, config_)) containers_ = std::move(*index);
     for (const CollectorRow& row : CollectorCatalogue()) {
       if (row.name != collector) continue;
-      auto made = row.make(LeafContext{host_, config_});
+      auto made = row.make(LeafContext{host_, config_, containers_.get()});
       if (made) collector_ = std::move(*made);
       result_ = made ? Result<void>() : std::unexpected(made.error());
       return;
@@ -38,6 +40,9 @@ class CollectorPass {
   // The text of one more pass; the error's text when it failed.
   std::string Run() {
     out.Clear();
+    if (containers_) {
+      EXPECT_TRUE(containers_->Refresh());
+    }
     if (collector_) result_ = collector_->Collect(out);
     EXPECT_EQ(out.complaints, std::vector<std::string>());
     if (result_) return out.Text();
@@ -52,6 +57,7 @@ class CollectorPass {
   ManualClock clock_{kFixtureTimeNs};
   HostView host_;
   v1::AgentConfig config_;
+  std::unique_ptr<ContainerIndex> containers_;
   std::unique_ptr<Collector> collector_;
   Result<void> result_;
 };

@@ -1,5 +1,5 @@
-// An Emitter that keeps what a leaf emits, for tests. Samples read back by name and labels, or as the text
-// of the whole pass in Prometheus' format, sorted, so that an expected pass is one string.
+// An Emitter that keeps what a leaf emits, for tests. Samples read back by name and labels, or as
+// the text of the whole pass in Prometheus' format, sorted, so that an expected pass is one string.
 #pragma once
 
 #include <algorithm>
@@ -75,7 +75,9 @@ class RecordingEmitter final : public Emitter {
     spans.emplace_back(std::move(span), Keep(origin));
   }
   void Fault(v1::FaultTransition&& transition) override { faults.push_back(std::move(transition)); }
-  void Inventory(v1::Inventory&& inventory) override { inventories.push_back(std::move(inventory)); }
+  void Inventory(v1::Inventory&& inventory) override {
+    inventories.push_back(std::move(inventory));
+  }
   void Dropped(std::string_view reason, uint64_t count) override {
     dropped[std::string(reason)] += count;
   }
