@@ -35,8 +35,12 @@ struct ObjectKindRow {
   std::string_view doc;
   // Checks and completes (defaults) a spec; the error names the field, as spec.duration.
   Result<void> (*validate)(boost::json::object& body) = nullptr;
+  bool fixed_spec = false;  // the spec cannot change once it is there
 };
 std::span<const ObjectKindRow> ObjectKindCatalogue();
+const ObjectKindRow* FindObjectKind(std::string_view kind_or_plural);  // null: unknown
+
+constexpr std::string_view kApiVersion = "faultline.io/v1";
 
 struct ObjectEvent {
   enum class Type { kAdded, kModified, kDeleted };

@@ -1,0 +1,113 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "aggregator/objects/object_text.h"
+
+namespace faultline {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kStress = R"(
+apiVersion: chaos-mesh.org/v1alpha1
+kind: StressChaos
+metadata: {name: mixed, namespace: shop, labels: {team: a}}
+spec:
+  mode: fixed
+  value: '2'
+  duration: 30s
+  containerNames: [app]
+  selector:
+    labelSelectors: {app: web}
+    podPhaseSelectors: [Running]
+  stressors:
+    cpu: {workers: 2, load: 80}
+    memory: {workers: 1, size: 64MB}
+)";
+
+std::string With(std::string_view from, std::string_view to) {
+  std::string text(kStress);
+  text.replace(text.find(from), from.size(), to);
+  return text;
+}
+
+std::string Refusal(std::string_view text) {
+  const auto objects = ParseObjects(text);
+  return objects ? "accepted" : objects.error().message;
+}
+
+TEST(ChaosMeshTest, StressBecomesOneExperimentPerStressor) {
+  const auto objects = ParseObjects(kStress);
+  ASSERT_TRUE(objects) << objects.error().message;
+  ASSERT_EQ(objects->size(), 2u);
+  const json::object& cpu = objects->at(0);
+  EXPECT_EQ(cpu.at("metadata").at("name"), "mixed-cpu");
+  EXPECT_EQ(cpu.at("metadata").at("labels").at("team"), "a");
+  EXPECT_EQ(cpu.at("metadata").at("annotations").at("faultline.io/translated-from"),
+            "chaos-mesh.org/v1alpha1 StressChaos");
+  EXPECT_EQ(cpu.at("spec"), json::parse(R"({"selector":{"namespaces":["shop"],"labelSelectors":{"app":"web"},
+      "containerNames":["app"]},"mode":"fixed","value":"2","duration":"30s","fault":"cpu_stress",
+      "parameters":{"workers":"2","load":"80"}})"));
+  EXPECT_EQ(objects->at(1).at("spec").at("fault"), "memory_stress");
+  EXPECT_EQ(objects->at(1).at("spec").at("parameters").at("size"), "64MB");
+}
+
+TEST(ChaosMeshTest, WhatCannotBeHonouredIsRefusedByName) {
+  EXPECT_THAT(Refusal(With("workers: 2,", "workers: 2, options: ['--cpu 2'],")),
+              HasSubstr("spec.stressors.cpu.options: cannot be honoured"));
+  EXPECT_THAT(Refusal(With("podPhaseSelectors: [Running]", "annotationSelectors: {a: b}")),
+              HasSubstr("spec.selector.annotationSelectors: cannot be honoured"));
+  EXPECT_THAT(Refusal(With("kind: StressChaos", "kind: KernelChaos")),
+              HasSubstr("kind: KernelChaos of chaos-mesh.org/v1alpha1 cannot be honoured"));
+  EXPECT_THAT(Refusal(With("mode: fixed", "mode: some")), HasSubstr("spec.mode: 'some' is not one of"));
+  EXPECT_THAT(Refusal(With("duration: 30s", "scheduler: {cron: x}")), HasSubstr("spec.scheduler: unknown field"));
+}
+
+TEST(ChaosMeshTest, AnEndIsAdded) {
+  const auto objects = ParseObjects(With("  duration: 30s\n", ""));
+  ASSERT_TRUE(objects) << objects.error().message;
+  EXPECT_EQ(objects->front().at("spec").at("duration"), "1h");
+  EXPECT_TRUE(objects->front().at("metadata").at("annotations").as_object().contains("faultline.io/translation-note"));
+}
+
+TEST(ChaosMeshTest, PodFailureStopsProcesses) {
+  const std::string pod = "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: p}\nspec:\n"
+                          "  action: ACTION\n  mode: all\n  duration: 10s\n  selector: {pods: {default: [a, b]}}\n";
+  const auto with = [&](std::string_view action) {
+    std::string text = pod;
+    return text.replace(text.find("ACTION"), 6, action);
+  };
+  const auto objects = ParseObjects(with("pod-failure"));
+  ASSERT_TRUE(objects) << objects.error().message;
+  EXPECT_EQ(objects->front().at("spec").at("fault"), "process_stop");
+  EXPECT_EQ(objects->front().at("spec").at("selector"), json::parse(R"({"pods":{"default":["a","b"]}})"));
+  EXPECT_THAT(Refusal(with("pod-kill")), HasSubstr("5:3: spec.action: 'pod-kill' cannot be honoured"));
+}
+
+// Published manifests: each is translated, or refused with field and reason.
+TEST(ChaosMeshTest, PublishedManifests) {
+  const char* folder = std::getenv("FAULTLINE_CORPUS");
+  const std::filesystem::path root =
+      std::filesystem::path(folder != nullptr ? folder : FAULTLINE_SOURCE_DIR "/../shared/data/corpus") / "chaos-mesh";
+  if (!std::filesystem::exists(root)) GTEST_SKIP() << root << " is absent (set FAULTLINE_CORPUS)";
+  int translated = 0, refused = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    std::ostringstream text;
+    text << std::ifstream(entry.path()).rdbuf();
+    const auto objects = ParseObjects(text.str());
+    (objects ? translated : refused)++;
+    if (objects) continue;
+    EXPECT_NE(objects.error().message.find(": "), std::string::npos) << objects.error().message;
+  }
+  std::printf("translated %d, refused %d\n", translated, refused);
+  EXPECT_GE(translated, 3);
+}
+
+}  // namespace
+}  // namespace faultline
