@@ -26,6 +26,8 @@ FAULTLINE_COLLECTOR(MakeNetdev);
 FAULTLINE_COLLECTOR(MakeNetstat);
 FAULTLINE_COLLECTOR(MakeOs);
 FAULTLINE_COLLECTOR(MakePressure);
+FAULTLINE_COLLECTOR(MakeProcesses);
+FAULTLINE_COLLECTOR(MakeSelf);
 FAULTLINE_COLLECTOR(MakeSelinux);
 FAULTLINE_COLLECTOR(MakeSockstat);
 FAULTLINE_COLLECTOR(MakeSoftnet);
@@ -74,6 +76,9 @@ constexpr CollectorRow kRows[] = {
     {"os", "the distribution, from os-release", kOn, !kMayBlock, MakeOs},
     {"pressure", "time lost waiting for CPU, disk and memory, from /proc/pressure", kOn, !kMayBlock,
      MakePressure},
+    {"processes", "processes that use most CPU and memory, states of all, from /proc/<pid>/stat",
+     kOn, !kMayBlock, MakeProcesses},
+    {"self", "what the agent itself costs", kOn, !kMayBlock, MakeSelf},
     {"selinux", "SELinux mode, from /sys/fs/selinux", kOn, !kMayBlock, MakeSelinux},
     {"sockstat", "sockets by protocol, from /proc/net/sockstat", kOn, !kMayBlock, MakeSockstat},
     {"softnet", "network backlog per CPU, from /proc/net/softnet_stat", kOn, !kMayBlock,
