@@ -1,0 +1,374 @@
+#include "agent/agent.h"
+
+#include <boost/json.hpp>
+
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "agent/batch_printer.h"
+#include "agent/logs/log_parser.h"
+#include "agent/own_metrics.h"
+#include "agent/probes/probe.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/version.h"
+#include "common/zmq_transport.h"
+
+namespace faultline {
+namespace {
+
+// Slots of the loop's one-shot timers.
+enum Slot { kFlushSlot, kUplinkSlot, kStopSlot };
+
+constexpr int64_t kFlushWithinNs = 50 * kNsPerMs;
+constexpr int64_t kInventoryNs = 10 * kNsPerSecond;
+constexpr int64_t kTidyNs = 60 * kNsPerSecond;
+constexpr int64_t kShutdownNs = 3 * kNsPerSecond;
+constexpr int64_t kWakeRestNs = 10 * kNsPerMs;  // a busy descriptor is read in portions of that
+constexpr int64_t kOnceNs = 15 * kNsPerSecond;
+
+int64_t ToNs(const google::protobuf::Duration& duration) {
+  return duration.seconds() * kNsPerSecond + duration.nanos();
+}
+
+bool IsLoopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:") || listen.starts_with("[::1]:");
+}
+
+std::string OsName(const HostView& host) {
+  for (const char* path : {"/etc/os-release", "/usr/lib/os-release"}) {
+    const auto text = host.fs.Read(path);
+    if (!text) continue;
+    std::string_view rest = *text, line;
+    while (NextLine(rest, line)) {
+      constexpr std::string_view kKey = "PRETTY_NAME=";
+      if (!line.starts_with(kKey)) continue;
+      std::string_view name = Trim(line.substr(kKey.size()));
+      if (name.size() >= 2 && name.front() == '"') name = name.substr(1, name.size() - 2);
+      return std::string(name);
+    }
+  }
+  return "";
+}
+
+int64_t MemoryBytes(const HostView& host) {
+  const auto text = host.fs.Read("/proc/meminfo");
+  if (!text) return 0;
+  std::string_view rest = *text;
+  NextWord(rest);
+  return static_cast<int64_t>(ParseUint(NextWord(rest)).value_or(0)) * 1024;
+}
+
+// Changes when a container comes or goes; their processes come and go all the time.
+uint64_t Fingerprint(const std::vector<ContainerIdentity>& containers) {
+  uint64_t sum = containers.size();
+  for (const ContainerIdentity& container : containers) {
+    sum += std::hash<std::string>{}(container.container_id + '\n' + container.cgroup_path + '\n' +
+                                    container.pod + '\n' + std::to_string(container.cgroup_id));
+  }
+  return sum;
+}
+
+void AddCatalogues(CollectorHost& host, const std::function<bool(const CollectorRow&)>& wanted) {
+  for (const CollectorRow& row : CollectorCatalogue()) {
+    if (wanted(row)) host.Add("collector", row);
+  }
+  for (const CollectorRow& row : ProbeCatalogue()) {
+    if (wanted(row)) host.Add("probe", row);
+  }
+}
+
+}  // namespace
+
+Agent::Agent() = default;
+
+Agent::~Agent() {
+  // Against the stream: nobody may call what is gone.
+  http_.reset();
+  CloseLeaves();
+  collector_host_.reset();
+  pipeline_.reset();
+  uplink_.reset();
+  transport_.reset();
+  spool_.reset();
+}
+
+Result<std::unique_ptr<Agent>> Agent::Create(const v1::AgentConfig& config, ReadConfig reread) {
+  auto agent = std::unique_ptr<Agent>(new Agent);
+  agent->config_ = std::make_shared<const v1::AgentConfig>(config);
+  FAULTLINE_TRY(agent->Assemble(std::move(reread)));
+  return agent;
+}
+
+Result<void> Agent::Assemble(ReadConfig reread) {
+  reread_ = std::move(reread);
+  host_ = std::make_shared<const HostView>(HostView::Real(config_->host_root(), &clock_));
+  if (config_->containers().enabled()) {
+    containers_config_ = config_;
+    auto index = ContainerIndex::Create(*host_, *containers_config_);
+    if (index) {
+      containers_ = *std::move(index);
+      (void)containers_->Refresh();
+    } else {
+      spdlog::warn("containers are not seen: {}", index.error().message);
+    }
+  }
+  SpoolOptions spool{.folder = config_->state_dir() + "/spool", .max_bytes = config_->spool().max_bytes()};
+  if (!config_->spool().enabled()) spool.folder.clear();
+  FAULTLINE_ASSIGN(spool_, Spool::Open(spool));
+  PipelineOptions pipeline;
+  pipeline.max_series = config_->collect().max_series();
+  pipeline.seed = std::random_device{}();
+  pipeline.want_flush = [this] {
+    loop_.After(kFlushSlot, kFlushWithinNs, [this] { pipeline_->Flush(); });
+  };
+  pipeline_ = std::make_unique<Pipeline>(std::move(pipeline), &clock_, spool_.get(), containers_.get());
+  if (config_->uplink().enabled()) FAULTLINE_TRY(OpenUplink());
+  OpenLeaves();
+  return OpenHttp();
+}
+
+Result<void> Agent::OpenUplink() {
+  FAULTLINE_ASSIGN(ZmqClientOptions client, ClientKeys(config_->security().keys(), config_->node()));
+  client.endpoints.assign(config_->uplink().endpoint().begin(), config_->uplink().endpoint().end());
+  FAULTLINE_ASSIGN(transport_, MakeZmqClient(client));
+  UplinkOptions options;
+  options.node = config_->node();
+  options.version = Version();
+  options.boot_id = host_->boot_id;
+  options.reconnect_max_ns = ToNs(config_->uplink().reconnect_max());
+  options.seed = std::random_device{}();
+  uplink_ = std::make_unique<Uplink>(std::move(options), &clock_, transport_.get(), spool_.get(), nullptr);
+  spool_->OnPut([this] { loop_.After(kUplinkSlot, 0, [this] { StepUplink(); }); });
+  return {};
+}
+
+Result<void> Agent::OpenHttp() {
+  const std::string& listen = config_->http().listen();
+  if (!IsLoopback(listen)) {
+    return Fail(ErrorCode::kInvalidArgument, "http.listen: {} is not this machine's own address", listen);
+  }
+  AgentHttp::Pages pages;
+  pages["/metrics"] = [this] {
+    return Page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = pipeline_->RenderMetrics()};
+  };
+  pages["/healthz"] = [] { return Page{.body = "ok\n"}; };
+  pages["/readyz"] = [this] { return ReadyPage(); };
+  pages["/debug/leaves"] = [this] { return LeavesPage(); };
+  FAULTLINE_ASSIGN(http_, AgentHttp::Start(&loop_, listen, nullptr, std::move(pages)));
+  spdlog::info("http on {}", http_->address());
+  return {};
+}
+
+void Agent::OpenLeaves() {
+  auto post = [this](std::function<void()> work) { loop_.Post(std::move(work)); };
+  collector_host_ = std::make_unique<CollectorHost>(host_, config_, containers_.get(), pipeline_.get(), post);
+  AddCatalogues(*collector_host_, [](const CollectorRow&) { return true; });
+  collector_host_->AddMade("collector", "own", "what the agent says about itself", false,
+                           MakeOwnMetrics({.host = host_.get(),
+                                           .pipeline = pipeline_.get(),
+                                           .spool = spool_.get(),
+                                           .uplink = uplink_.get(),
+                                           .containers = containers_.get(),
+                                           .version = std::string(Version())}));
+  collector_host_->OnIdle([this] { pipeline_->Flush(); });
+  for (const CollectorHost::Waker& waker : collector_host_->Wakers()) {
+    wakers_.push_back(loop_.Watch(waker.fd, kWakeRestNs,
+                                  [this, leaf = waker.leaf] { collector_host_->Wake(leaf); }));
+  }
+  inventory_at_ns_ = 0;
+}
+
+void Agent::CloseLeaves() {
+  for (const int watch : wakers_) loop_.Unwatch(watch);
+  wakers_.clear();
+}
+
+void Agent::Schedule() {
+  loop_.EveryAligned(collector_host_->tick_ns(), &clock_, [this] { Tick(); });
+}
+
+void Agent::Run() {
+  loop_.OnSignal(SIGTERM, [this] { Shutdown(kShutdownNs); });
+  loop_.OnSignal(SIGINT, [this] { Shutdown(kShutdownNs); });
+  loop_.OnSignal(SIGHUP, [this] { Reload(); });
+  Schedule();
+  StepUplink();
+  spdlog::info("agent {} of node {} runs", Version(), config_->node());
+  loop_.Run();
+}
+
+void Agent::Tick() {
+  if (stopping_) return;
+  RefreshContainers();
+  const bool idle = collector_host_->Tick();
+  const int64_t now = clock_.SteadyNs();
+  if (now >= inventory_at_ns_) EmitInventory();
+  if (now >= tidy_at_ns_) {
+    tidy_at_ns_ = now + kTidyNs;
+    pipeline_->Tidy();
+  }
+  ++ticks_;
+  // Leaves with threads are mostly done some milliseconds later: one batch for all, if they are.
+  if (idle) {
+    pipeline_->Flush();
+  } else {
+    loop_.After(kFlushSlot, kFlushWithinNs, [this] { pipeline_->Flush(); });
+  }
+}
+
+void Agent::RefreshContainers() {
+  if (containers_ == nullptr) return;
+  if (const auto done = containers_->Refresh(); !done && LogAllowed("containers")) {
+    spdlog::warn("containers: {}", done.error().message);
+  }
+  const uint64_t fingerprint = Fingerprint(containers_->containers());
+  if (fingerprint != inventory_hash_) inventory_at_ns_ = 0;
+  inventory_hash_ = fingerprint;
+}
+
+void Agent::EmitInventory() {
+  inventory_at_ns_ = clock_.SteadyNs() + kInventoryNs;
+  v1::Inventory inventory;
+  if (containers_ != nullptr) inventory = containers_->Inventory();
+  inventory.set_time_unix_ns(clock_.UnixNs());
+  auto& facts = *inventory.mutable_facts();
+  facts["agent_version"] = Version();
+  facts["boot_id"] = host_->boot_id;
+  facts["kernel"] = host_->fs.ReadTrimmed("/proc/sys/kernel/osrelease").value_or("");
+  facts["os"] = OsName(*host_);
+  facts["cpus"] = std::to_string(std::thread::hardware_concurrency());
+  facts["memory_bytes"] = std::to_string(MemoryBytes(*host_));
+  for (const LeafReport& report : collector_host_->Leaves()) {
+    v1::LeafStatus* status = inventory.add_leaves();
+    status->set_kind(report.kind);
+    status->set_name(report.name);
+    status->set_running(report.running);
+    status->set_reason(report.reason);
+  }
+  pipeline_->Leaf("agent").Inventory(std::move(inventory));
+}
+
+void Agent::StepUplink() {
+  if (uplink_ == nullptr) return;
+  const int64_t next_ns = uplink_->Step();
+  // A reconnect makes a new descriptor, perhaps with the old number.
+  const uint64_t epoch = uplink_->counters().reconnects + 1;
+  if (uplink_watch_epoch_ != epoch) {
+    uplink_watch_epoch_ = epoch;
+    loop_.Unwatch(uplink_watch_);
+    uplink_watch_ = loop_.Watch(transport_->fd(), 0, [this] { StepUplink(); });
+  }
+  if (stopping_ && (spool_->batches() == 0 || !uplink_->connected())) return loop_.Stop();
+  const int64_t wait_ns = std::max<int64_t>(next_ns - clock_.SteadyNs(), kNsPerMs);
+  loop_.After(kUplinkSlot, wait_ns, [this] { StepUplink(); });
+}
+
+void Agent::Reload() {
+  const auto fresh = reread_ ? reread_() : Fail(ErrorCode::kUnsupported, "no configuration to read");
+  if (!fresh) {
+    spdlog::error("the old configuration stays: {}", fresh.error().message);
+    return;
+  }
+  const bool same_tick = ToNs(fresh->collect().period()) == ToNs(config_->collect().period());
+  config_ = std::make_shared<const v1::AgentConfig>(*fresh);
+  CloseLeaves();
+  collector_host_->EndAll();
+  OpenLeaves();
+  spdlog::info("configuration read again: leaves are made anew{}",
+               same_tick ? "" : "; collect.period takes effect after a restart");
+}
+
+void Agent::Shutdown(int64_t deadline_ns) {
+  if (stopping_) return loop_.Stop();
+  stopping_ = true;
+  spdlog::info("stopping: {} batches in the spool", spool_->batches());
+  CloseLeaves();
+  pipeline_->Flush();
+  if (uplink_ == nullptr) return loop_.Stop();
+  loop_.After(kStopSlot, deadline_ns, [this] { loop_.Stop(); });
+  StepUplink();
+}
+
+Page Agent::LeavesPage() const {
+  boost::json::array leaves;
+  for (const LeafReport& report : collector_host_->Leaves()) {
+    leaves.push_back({{"kind", report.kind},
+                      {"name", report.name},
+                      {"doc", report.doc},
+                      {"running", report.running},
+                      {"success", report.success},
+                      {"reason", report.reason},
+                      {"own_thread", report.has_thread},
+                      {"period_ms", report.period_ms},
+                      {"last_duration_seconds", report.last_duration_seconds},
+                      {"passes", report.passes},
+                      {"failures", report.failures},
+                      {"no_data", report.no_data}});
+  }
+  return {.content_type = "application/json",
+          .body = boost::json::serialize(boost::json::object{{"leaves", std::move(leaves)}}) + "\n"};
+}
+
+Page Agent::ReadyPage() const {
+  if (ticks_ == 0) return {.status = 503, .body = "no pass yet\n"};
+  const bool connected = uplink_ != nullptr && uplink_->connected();
+  std::string body = fmt::format("ready\nuplink {}\n", uplink_ == nullptr ? "off" : connected ? "connected" : "away");
+  if (uplink_ != nullptr && !uplink_->last_refusal().empty()) body += uplink_->last_refusal() + "\n";
+  return {.body = std::move(body)};
+}
+
+Result<void> Agent::RunOnce(const v1::AgentConfig& config, const std::vector<std::string>& only,
+                            std::FILE* out) {
+  static const SystemClock kClock;  // a leaf's thread may outlive us
+  const auto shared_config = std::make_shared<const v1::AgentConfig>(config);
+  const auto host = std::make_shared<const HostView>(HostView::Real(config.host_root(), &kClock));
+  EventLoop loop;
+  std::unique_ptr<ContainerIndex> containers;
+  if (config.containers().enabled()) {
+    if (auto index = ContainerIndex::Create(*host, config)) containers = *std::move(index);
+    if (containers != nullptr) (void)containers->Refresh();
+  }
+  BatchPrinter printer(out);
+  PipelineOptions options;
+  options.max_series = config.collect().max_series();
+  Pipeline pipeline(std::move(options), &kClock, &printer, containers.get());
+  CollectorHost leaves(host, shared_config, containers.get(), &pipeline,
+                       [&loop](std::function<void()> work) { loop.Post(std::move(work)); });
+  const auto named = [&](const CollectorRow& row) {
+    return only.empty() || std::find(only.begin(), only.end(), row.name) != only.end();
+  };
+  AddCatalogues(leaves, named);
+  for (const std::string& name : only) {
+    const auto reports = leaves.Leaves();
+    const auto at = std::find_if(reports.begin(), reports.end(),
+                                 [&](const LeafReport& report) { return report.name == name; });
+    if (at == reports.end()) return Fail(ErrorCode::kNotFound, "--only: there is no leaf '{}'", name);
+    if (!at->running) return Fail(ErrorCode::kUnsupported, "{} {}: {}", at->kind, name, at->reason);
+  }
+  leaves.OnIdle([&loop] { loop.Stop(); });
+  if (!leaves.Tick()) {
+    loop.After(kStopSlot, kOnceNs, [&loop] { loop.Stop(); });
+    loop.Run();
+  }
+  pipeline.Flush();
+  return {};
+}
+
+std::string ListCatalogues() {
+  std::string text;
+  const auto add = [&text](std::string_view title, std::span<const CollectorRow> rows) {
+    text += fmt::format("{}:\n", title);
+    for (const CollectorRow& row : rows) {
+      text += fmt::format("  {:24} {}{}\n", row.name, row.doc, row.on_by_default ? "" : " (off by default)");
+    }
+  };
+  add("collectors", CollectorCatalogue());
+  add("probes", ProbeCatalogue());
+  text += "log parsers:\n";
+  for (const LogParserRow& row : LogParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
+  return text;
+}
+
+}  // namespace faultline

@@ -1,0 +1,29 @@
+// A batch as JSON lines, one record each: what --once --print shows, and exactly what would go over the wire.
+#pragma once
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "agent/pipeline.h"
+
+namespace faultline {
+
+class BatchPrinter final : public BatchSink {
+ public:
+  explicit BatchPrinter(std::FILE* out) : out_(out) {}
+  Result<void> Put(v1::Batch& batch, uint64_t records) override;
+  bool Congested() const override { return false; }
+  Result<void> StartSession() override;
+
+ private:
+  void PrintFrame(const v1::SampleFrame& frame);
+  void PrintLogs(const v1::LogFrame& frame);
+  void PrintMessage(const char* kind, const google::protobuf::Message& message);
+
+  std::FILE* const out_;
+  std::map<uint32_t, std::string> series_;   // "name":…,"labels":{…} by reference
+  std::map<uint32_t, std::string> streams_;
+};
+
+}  // namespace faultline

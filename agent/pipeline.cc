@@ -1,0 +1,285 @@
+#include "agent/pipeline.h"
+
+#include <bit>
+
+#include "common/log.h"
+#include "common/text.h"
+
+namespace faultline {
+namespace {
+
+const double kStaleMarker = std::bit_cast<double>(uint64_t{0x7ff0000000000002});
+constexpr size_t kSampleBytes = 10;  // a delta and a double
+constexpr int64_t kForgetAfterNs = 600 * kNsPerSecond;
+
+std::string Repaired(std::string&& text) {
+  return IsValidUtf8(text) ? std::move(text) : ReplaceInvalidUtf8(text);
+}
+
+}  // namespace
+
+class Pipeline::LeafEmitter final : public Emitter {
+ public:
+  LeafEmitter(Pipeline* pipeline, std::string leaf_name, uint32_t leaf_index)
+      : name(std::move(leaf_name)), leaf(leaf_index), pipeline_(pipeline) {}
+  using Emitter::Sample;
+  using Emitter::SampleOf;
+
+  void Sample(const MetricFamily& family, LabelViews labels, double value) override {
+    pipeline_->AddSample(*this, family, labels, {}, value);
+  }
+  void SampleOf(const Origin& origin, const MetricFamily& family, LabelViews labels,
+                double value) override {
+    pipeline_->AddSampleOf(*this, origin, family, labels, value);
+  }
+  bool Logs(LogChunk&& chunk) override { return pipeline_->AddLogs(*this, std::move(chunk)); }
+  void Event(v1::Event&& event, const Origin& origin) override {
+    if (event.time_unix_ns() == 0) event.set_time_unix_ns(pipeline_->clock_->UnixNs());
+    pipeline_->Complete(event.mutable_subject(), origin);
+    *pipeline_->batch_.add_events() = std::move(event);
+    pipeline_->Added(256, 1, in_pass);
+  }
+  void Span(v1::Span&& span, const Origin& origin) override {
+    pipeline_->Complete(span.mutable_subject(), origin);
+    *pipeline_->batch_.add_spans() = std::move(span);
+    pipeline_->Added(256, 1, in_pass);
+  }
+  void Fault(v1::FaultTransition&& transition) override {
+    *pipeline_->batch_.add_faults() = std::move(transition);
+    pipeline_->Added(256, 1, false);
+    // Ground truth does not wait for anything.
+    pipeline_->Flush();
+  }
+  void Inventory(v1::Inventory&& inventory) override {
+    if (pipeline_->batch_.has_inventory()) pipeline_->Flush();
+    const size_t bytes = inventory.ByteSizeLong();
+    *pipeline_->batch_.mutable_inventory() = std::move(inventory);
+    pipeline_->Added(bytes, 1, in_pass);
+  }
+  void Dropped(std::string_view reason, uint64_t count) override {
+    pipeline_->Drop(name, reason, count);
+  }
+
+  const std::string name;
+  const uint32_t leaf;
+  int64_t pass_unix_ms = 0;
+  uint64_t pass = 0;
+  bool in_pass = false;
+
+ private:
+  Pipeline* const pipeline_;
+};
+
+Pipeline::Pipeline(PipelineOptions options, const Clock* clock, BatchSink* sink,
+                   ContainerIndex* containers)
+    : options_(std::move(options)),
+      clock_(clock),
+      sink_(sink),
+      containers_(containers),
+      table_(options_.max_series, options_.seed) {}
+
+Pipeline::~Pipeline() = default;
+
+Emitter& Pipeline::Leaf(const std::string& name) {
+  for (const auto& leaf : leaves_) {
+    if (leaf->name == name) return *leaf;
+  }
+  return *leaves_.emplace_back(std::make_unique<LeafEmitter>(this, name, table_.AddLeaf()));
+}
+
+void Pipeline::BeginPass(Emitter& leaf, int64_t unix_ns) {
+  auto& emitter = static_cast<LeafEmitter&>(leaf);
+  emitter.pass_unix_ms = unix_ns / kNsPerMs;
+  emitter.in_pass = true;
+  ++emitter.pass;
+}
+
+void Pipeline::EndPass(Emitter& leaf, bool complete) {
+  auto& emitter = static_cast<LeafEmitter&>(leaf);
+  emitter.in_pass = false;
+  if (!complete) return;
+  table_.EndPass(emitter.leaf, emitter.pass, clock_->SteadyNs(), [&](uint32_t ref) {
+    AddValue(emitter.pass_unix_ms, ref, kStaleMarker);
+    Added(kSampleBytes, 1, true);
+  });
+}
+
+void Pipeline::AddSample(LeafEmitter& leaf, const MetricFamily& family, LabelViews labels,
+                         LabelViews attribution, double value) {
+  const auto seen =
+      table_.Update(leaf.leaf, leaf.pass, family, labels, attribution, value, &definition_);
+  size_t bytes = kSampleBytes;
+  switch (seen.outcome) {
+    case SeriesTable::Outcome::kKnown: break;
+    case SeriesTable::Outcome::kNew:
+      bytes += definition_.ByteSizeLong();
+      *batch_.add_series() = definition_;
+      break;
+    case SeriesTable::Outcome::kDuplicate: return Drop(leaf.name, "duplicate_series", 1);
+    case SeriesTable::Outcome::kFull: return Drop(leaf.name, "max_series", 1);
+    case SeriesTable::Outcome::kInvalid:
+      if (LogAllowed("invalid series " + leaf.name)) {
+        spdlog::warn("{}: series '{}' has an invalid or repeated name", leaf.name, family.name);
+      }
+      return Drop(leaf.name, "invalid_name", 1);
+  }
+  AddValue(leaf.pass_unix_ms, seen.ref, value);
+  Added(bytes, 1, leaf.in_pass);
+}
+
+void Pipeline::AddSampleOf(LeafEmitter& leaf, const Origin& origin, const MetricFamily& family,
+                           LabelViews labels, double value) {
+  const ContainerIdentity* who =
+      containers_ != nullptr && !origin.empty() ? containers_->Resolve(origin) : nullptr;
+  if (who == nullptr && !origin.empty()) ++unattributed_;
+  if (who == nullptr && origin.cgroup_path.empty() && !origin.empty()) {
+    // Without a name it would be taken for the node, or for another one that has no name either.
+    return Drop(leaf.name, "unattributed", 1);
+  }
+  const LabelView attribution[] = {
+      {"namespace", who == nullptr ? std::string_view() : who->name_space},
+      {"pod", who == nullptr ? std::string_view() : who->pod},
+      {"container", who == nullptr ? std::string_view() : who->container},
+      {"id", who == nullptr ? origin.cgroup_path : std::string_view(who->cgroup_path)}};
+  AddSample(leaf, family, labels, attribution, value);
+}
+
+void Pipeline::AddValue(int64_t unix_ms, uint32_t ref, double value) {
+  if (frame_ == nullptr || frame_->time_unix_ms() != unix_ms) {
+    frame_ = batch_.add_frames();
+    frame_->set_time_unix_ms(unix_ms);
+    frame_ref_ = 0;
+  }
+  frame_->add_ref_deltas(static_cast<int32_t>(ref - frame_ref_));
+  frame_->add_values(value);
+  frame_ref_ = ref;
+}
+
+bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
+  if (chunk.file_id != 0 && sink_->Congested()) return false;
+  const uint64_t count = chunk.records.size();
+  if (count == 0 && chunk.file_id == 0) return true;
+  if (streams_.size() >= options_.max_log_streams) StartSession();
+  const int64_t now_ns = clock_->UnixNs();
+  // Resolved first: it may flush, and a definition must be in the batch that uses it or an earlier one.
+  const uint32_t stream = StreamRef(chunk);
+  v1::LogFrame* frame = batch_.add_logs();
+  frame->set_stream_ref(stream);
+  frame->set_file_id(chunk.file_id);
+  frame->set_begin_offset(chunk.begin_offset);
+  frame->set_end_offset(chunk.end_offset);
+  size_t bytes = 32;
+  for (LogChunk::Record& record : chunk.records) {
+    v1::LogRecord* out = frame->add_records();
+    out->set_time_unix_ns(record.time_unix_ns == 0 ? now_ns : record.time_unix_ns);
+    out->set_observed_unix_ns(now_ns);
+    out->set_severity(record.severity);
+    out->set_offset(record.offset);
+    bytes += 24 + record.body.size();
+    out->set_body(Repaired(std::move(record.body)));
+    for (auto& [name, value] : record.attributes) {
+      bytes += name.size() + value.size() + 4;
+      v1::Label* attribute = out->add_attributes();
+      attribute->set_name(Repaired(std::move(name)));
+      attribute->set_value(Repaired(std::move(value)));
+    }
+  }
+  Added(bytes, count, leaf.in_pass);
+  return true;
+}
+
+uint32_t Pipeline::StreamRef(const LogChunk& chunk) {
+  std::string key;
+  for (const auto& [name, value] : chunk.stream_labels) {
+    key += std::to_string(name.size()) + ',' + std::to_string(value.size()) + ',' + name + value;
+  }
+  const auto [at, is_new] = streams_.try_emplace(std::move(key), streams_.size() + 1);
+  if (is_new) {
+    v1::LogStreamDefinition* definition = batch_.add_log_streams();
+    definition->set_ref(at->second);
+    for (const auto& [name, value] : chunk.stream_labels) {
+      v1::Label* label = definition->add_labels();
+      label->set_name(ReplaceInvalidUtf8(name));
+      label->set_value(ReplaceInvalidUtf8(value));
+    }
+    batch_bytes_ += definition->ByteSizeLong();
+  }
+  return at->second;
+}
+
+void Pipeline::Complete(v1::Subject* subject, const Origin& origin) {
+  if (origin.pid != 0 && subject->pid() == 0) subject->set_pid(origin.pid);
+  if (subject->cgroup().empty()) subject->set_cgroup(std::string(origin.cgroup_path));
+  if (origin.empty() || containers_ == nullptr) return;
+  const ContainerIdentity* who = containers_->Resolve(origin);
+  if (who == nullptr) {
+    ++unattributed_;
+    return;
+  }
+  subject->set_namespace_(who->name_space);
+  subject->set_pod(who->pod);
+  subject->set_container(who->container);
+  subject->set_container_id(who->container_id);
+  if (subject->cgroup().empty()) subject->set_cgroup(who->cgroup_path);
+}
+
+void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
+  produced_ += records;
+  pending_ += records;
+  batch_bytes_ += bytes;
+  if (batch_bytes_ >= options_.max_batch_bytes) return Flush();
+  if (in_pass || flush_wanted_) return;
+  flush_wanted_ = true;
+  if (options_.want_flush) options_.want_flush();
+}
+
+void Pipeline::Drop(const std::string& leaf, std::string_view reason, uint64_t count) {
+  produced_ += count;
+  dropped_[{leaf, std::string(reason)}] += count;
+}
+
+void Pipeline::Flush() {
+  frame_ = nullptr;
+  flush_wanted_ = false;
+  if (batch_bytes_ == 0) return;
+  batch_.set_created_unix_ns(clock_->UnixNs());
+  const uint64_t records = pending_;
+  pending_ = 0;
+  batch_bytes_ = 0;
+  const auto put = sink_->Put(batch_, records);
+  if (put) {
+    batch_.Clear();
+    return;
+  }
+  if (LogAllowed("pipeline put")) spdlog::error("a batch is lost: {}", put.error().message);
+  dropped_[{"pipeline", "spool_error"}] += records;  // counted as produced when they came
+  // What later batches refer to must not be lost with the records.
+  batch_.clear_frames();
+  batch_.clear_logs();
+  batch_.clear_spans();
+  batch_.clear_events();
+  batch_.clear_faults();
+  batch_.clear_inventory();
+}
+
+void Pipeline::Tidy() {
+  table_.Forget(clock_->SteadyNs() - kForgetAfterNs);
+  if (table_.last_ref() > options_.max_session_refs) StartSession();
+}
+
+void Pipeline::StartSession() {
+  Flush();
+  batch_.Clear();
+  const auto started = sink_->StartSession();
+  if (!started) {
+    if (LogAllowed("pipeline session")) spdlog::error("new session: {}", started.error().message);
+    return;
+  }
+  streams_.clear();
+  table_.Renumber([this](const v1::SeriesDefinition& definition) {
+    *batch_.add_series() = definition;
+    batch_bytes_ += definition.ByteSizeLong();
+  });
+}
+
+}  // namespace faultline

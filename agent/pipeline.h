@@ -1,0 +1,104 @@
+// Stamp, attribute, filter, batch: from what leaves say to what goes over the wire. One Emitter per leaf; all of it on
+// the agent's thread. produced() = delivered + sum of dropped() once the sink is empty: nothing leaves uncounted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/containers/container_index.h"
+#include "agent/series_table.h"
+#include "common/clock.h"
+#include "common/emitter.h"
+#include "common/result.h"
+
+namespace faultline {
+
+// Where batches go: the spool, or the printer of --once.
+class BatchSink {
+ public:
+  virtual ~BatchSink() = default;
+  // Sets session and sequence. On an error nothing was taken.
+  virtual Result<void> Put(v1::Batch& batch, uint64_t records) = 0;
+  // True when logs that can be read again should rather wait in their files.
+  virtual bool Congested() const = 0;
+  // What follows belongs to a new session: references start again.
+  virtual Result<void> StartSession() = 0;
+};
+
+struct PipelineOptions {
+  uint32_t max_series = 50000;
+  size_t max_batch_bytes = size_t{64} << 10;  // estimated, before compression
+  uint32_t max_log_streams = 20000;           // per session
+  uint32_t max_session_refs = 90000;          // a new session begins beyond: aggregators bound what they know
+  uint64_t seed = 0;
+  // Called when a record waits that no tick will flush: call Flush within 50 ms.
+  std::function<void()> want_flush;
+};
+
+class Pipeline {
+ public:
+  using DropKey = std::pair<std::string, std::string>;  // leaf, reason
+
+  // `containers` may be null. Everything outlives the pipeline.
+  Pipeline(PipelineOptions options, const Clock* clock, BatchSink* sink, ContainerIndex* containers);
+  ~Pipeline();
+
+  // The emitter of a leaf; the same name gives the same one. Lives as long as the pipeline.
+  Emitter& Leaf(const std::string& name);
+  // Samples of `leaf` are stamped with `unix_ns` until the next Begin.
+  void BeginPass(Emitter& leaf, int64_t unix_ns);
+  // `complete`: what the leaf did not emit since Begin has ended.
+  void EndPass(Emitter& leaf, bool complete);
+
+  // Hands the open batch to the sink.
+  void Flush();
+  // Forgets series and streams nobody needs; call every minute or so.
+  void Tidy();
+  std::string RenderMetrics() const { return table_.Render(); }
+
+  uint64_t produced() const { return produced_; }
+  uint64_t pending() const { return pending_; }
+  const std::map<DropKey, uint64_t>& dropped() const { return dropped_; }
+  size_t series() const { return table_.alive(); }
+  uint64_t unattributed() const { return unattributed_; }
+
+ private:
+  class LeafEmitter;
+  friend class LeafEmitter;
+
+  void AddSample(LeafEmitter& leaf, const MetricFamily& family, LabelViews labels,
+                 LabelViews attribution, double value);
+  void AddSampleOf(LeafEmitter& leaf, const Origin& origin, const MetricFamily& family,
+                   LabelViews labels, double value);
+  void AddValue(int64_t unix_ms, uint32_t ref, double value);
+  bool AddLogs(LeafEmitter& leaf, LogChunk&& chunk);
+  uint32_t StreamRef(const LogChunk& chunk);
+  void Complete(v1::Subject* subject, const Origin& origin);
+  void Added(size_t bytes, uint64_t records, bool in_pass);
+  void Drop(const std::string& leaf, std::string_view reason, uint64_t count);
+  void StartSession();
+
+  const PipelineOptions options_;
+  const Clock* const clock_;
+  BatchSink* const sink_;
+  ContainerIndex* const containers_;
+  SeriesTable table_;
+  std::vector<std::unique_ptr<LeafEmitter>> leaves_;
+  std::map<std::string, uint32_t> streams_;
+  v1::SeriesDefinition definition_;  // scratch
+  v1::Batch batch_;
+  v1::SampleFrame* frame_ = nullptr;  // the open frame of batch_
+  uint32_t frame_ref_ = 0;            // its last reference
+  size_t batch_bytes_ = 0;
+  bool flush_wanted_ = false;
+  uint64_t pending_ = 0;  // records in batch_
+  uint64_t produced_ = 0;
+  uint64_t unattributed_ = 0;
+  std::map<DropKey, uint64_t> dropped_;
+};
+
+}  // namespace faultline

@@ -1,0 +1,82 @@
+// Batches wait here, on disk, until the aggregator has said that they are durable there. Bounded in bytes: beyond it the
+// oldest are dropped and counted. Also kept: each session's dictionary (to send again what an aggregator lost) and how far
+// each log file has been read, written together with the batch that carries the lines. Survives SIGKILL of the agent; a
+// power cut may cost the last moments (no fsync: the page cache is trusted). Keys and values: SPOOL_FORMAT.md.
+// Owned by the agent, used on its thread. The one place of the agent that includes RocksDB.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/pipeline.h"
+#include "common/result.h"
+#include "faultline/v1/control.pb.h"
+
+namespace faultline {
+
+struct SpoolOptions {
+  std::string folder;  // empty: in memory
+  uint64_t max_bytes = uint64_t{512} << 20;
+};
+
+class Spool final : public BatchSink {
+ public:
+  struct SpooledBatch {
+    uint64_t session = 0;
+    uint64_t sequence = 0;
+    uint64_t records = 0;
+    uint32_t series_before = 0;   // definitions that this batch takes for granted: 1..series_before
+    uint32_t series_after = 0;    // and those known once it is taken
+    uint32_t streams_before = 0;
+    uint32_t streams_after = 0;
+    std::string payload;          // compressed v1::Batch with previous_sequence = sequence - 1
+  };
+  struct Counters {
+    uint64_t appended_records = 0;
+    uint64_t recovered_records = 0;  // found at start, from earlier runs
+    uint64_t delivered_records = 0;  // acknowledged
+    uint64_t dropped_records = 0;
+    uint64_t dropped_batches = 0;
+  };
+
+  static Result<std::unique_ptr<Spool>> Open(const SpoolOptions& options);
+  ~Spool() override;
+
+  Result<void> Put(v1::Batch& batch, uint64_t records) override;
+  bool Congested() const override;
+  Result<void> StartSession() override;
+  // Called after each Put.
+  void OnPut(std::function<void()> call);
+
+  uint64_t session() const;  // the current one
+  // Sessions with batches, oldest first, then the current one.
+  std::vector<uint64_t> Sessions() const;
+  // The first batch of `session` at or after `sequence`; nullopt: none yet.
+  Result<std::optional<SpooledBatch>> Read(uint64_t session, uint64_t sequence) const;
+  // Everything of `session` up to `sequence` is durable over there. Unknown sessions are ignored.
+  Result<void> Acknowledge(uint64_t session, uint64_t sequence);
+  // One batch that nobody will ever take; counted as dropped.
+  Result<void> Discard(uint64_t session, uint64_t sequence);
+  // Highest sequence written in `session`; 0: none.
+  uint64_t LastSequence(uint64_t session) const;
+  // Definitions of references first..last (inclusive).
+  Result<v1::Definitions> ReadDefinitions(uint64_t session, uint32_t first_series, uint32_t last_series,
+                                          uint32_t first_stream, uint32_t last_stream) const;
+  // End of what was taken from a log file; 0: nothing.
+  uint64_t LogPosition(uint64_t file_id) const;
+
+  uint64_t bytes() const;
+  uint64_t batches() const;
+  uint64_t records() const;
+  const Counters& counters() const;
+
+ private:
+  struct Impl;
+  explicit Spool(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace faultline

@@ -1,0 +1,328 @@
+#include "agent/uplink.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace faultline {
+namespace {
+
+constexpr size_t kMaxSpooledSessions = 8;          // named in a hello; the rest come when these are done
+constexpr size_t kMaxDefinitionsPerMessage = 5000;
+constexpr size_t kMaxDecodedBytes = size_t{64} << 20;
+constexpr int kMaxRefusals = 3;                    // of one batch, before it is given up
+constexpr int kMaxMessagesPerStep = 1000;          // collectors must not wait for a chatty peer
+
+}  // namespace
+
+Uplink::Uplink(UplinkOptions options, const Clock* clock, ClientTransport* transport, Spool* spool,
+               CommandExecutor* commands)
+    : options_(std::move(options)),
+      clock_(clock),
+      transport_(transport),
+      spool_(spool),
+      commands_(commands),
+      random_(options_.seed) {}
+
+int64_t Uplink::Step() {
+  Receive();
+  int64_t now = clock_->SteadyNs();
+  if (state_ != State::kWaiting && now - heard_at_ns_ > options_.silence_ns) Disconnect("no answer");
+  if (state_ == State::kWaiting && now >= retry_at_ns_) SendHello();
+  if (state_ == State::kStreaming) {
+    SendReplies();
+    SendWindow();
+    if (now >= heartbeat_at_ns_) {
+      v1::Heartbeat heartbeat;
+      heartbeat.set_clock_unix_ns(clock_->UnixNs());
+      heartbeat.set_spool_batches(spool_->batches());
+      heartbeat.set_spool_bytes(spool_->bytes());
+      (void)Send(MessageKind::kHeartbeat, heartbeat.SerializeAsString());
+      heartbeat_at_ns_ = now + options_.heartbeat_ns;
+    }
+    // Sending may swallow the descriptor's edge.
+    Receive();
+    SendWindow();
+  }
+  now = clock_->SteadyNs();
+  switch (state_) {
+    case State::kWaiting: return retry_at_ns_;
+    case State::kGreeting: return heard_at_ns_ + options_.silence_ns + 1;
+    case State::kStreaming: break;
+  }
+  return std::min(heartbeat_at_ns_, heard_at_ns_ + options_.silence_ns + 1);
+}
+
+void Uplink::Receive() {
+  for (int i = 0; i < kMaxMessagesPerStep; ++i) {
+    auto received = transport_->Receive();
+    if (!received) return;
+    if (!*received) {
+      if (LogAllowed("uplink receive")) spdlog::warn("uplink: {}", received->error().message);
+      continue;
+    }
+    heard_at_ns_ = clock_->SteadyNs();
+    Take(**received);
+  }
+}
+
+void Uplink::Take(const WireMessage& message) {
+  const auto parsed = [&](auto& payload) {
+    if (payload.ParseFromString(message.payload)) return true;
+    if (LogAllowed("uplink parse")) {
+      spdlog::warn("uplink: a message of kind {} does not parse", static_cast<int>(message.kind));
+    }
+    return false;
+  };
+  switch (message.kind) {
+    case MessageKind::kHelloReply:
+      if (v1::HelloReply reply; parsed(reply)) TakeHelloReply(reply);
+      return;
+    case MessageKind::kAck:
+      if (v1::Ack ack; parsed(ack)) TakeAck(ack);
+      return;
+    case MessageKind::kReject:
+      if (v1::Reject reject; parsed(reject)) TakeReject(reject);
+      return;
+    case MessageKind::kCommand:
+      if (v1::Command command; parsed(command)) TakeCommand(std::move(command));
+      return;
+    case MessageKind::kHeartbeatReply:
+      if (v1::HeartbeatReply reply; parsed(reply)) TakeHeartbeatReply(reply);
+      return;
+    default:
+      if (LogAllowed("uplink kind")) {
+        spdlog::warn("uplink: the aggregator sent a message of kind {}", static_cast<int>(message.kind));
+      }
+  }
+}
+
+void Uplink::SendHello() {
+  v1::Hello hello;
+  hello.set_node(options_.node);
+  hello.set_version(options_.version);
+  hello.set_session(spool_->session());
+  hello.set_boot_id(options_.boot_id);
+  for (const std::string& capability : options_.capabilities) hello.add_capabilities(capability);
+  hello.set_clock_unix_ns(clock_->UnixNs());
+  for (const uint64_t session : spool_->Sessions()) {
+    if (session != hello.session() && hello.spooled_sessions_size() < static_cast<int>(kMaxSpooledSessions)) {
+      hello.add_spooled_sessions(session);
+    }
+  }
+  if (!Send(MessageKind::kHello, hello.SerializeAsString())) {
+    retry_at_ns_ = clock_->SteadyNs() + Backoff();
+    return;
+  }
+  state_ = State::kGreeting;
+  heard_at_ns_ = clock_->SteadyNs();
+}
+
+void Uplink::TakeHelloReply(const v1::HelloReply& reply) {
+  if (state_ != State::kGreeting) return;
+  progress_.clear();
+  in_flight_ = 0;
+  for (const v1::SessionState& session : reply.sessions()) {
+    // A watermark beyond what was ever sent would be somebody else's; never delete on its word.
+    const uint64_t committed = std::min(session.committed_sequence(), spool_->LastSequence(session.session()));
+    progress_[session.session()] = {.sent = committed,
+                                    .series = session.series_known(),
+                                    .streams = session.log_streams_known()};
+    if (const auto done = spool_->Acknowledge(session.session(), committed); !done) {
+      spdlog::warn("uplink: {}", done.error().message);
+    }
+  }
+  peer_window_ = reply.max_batches_in_flight();
+  peer_max_batch_bytes_ = reply.max_batch_bytes();
+  state_ = State::kStreaming;
+  heartbeat_at_ns_ = clock_->SteadyNs();
+  if (!last_refusal_.empty() || attempts_ > 0) spdlog::info("uplink: connected to the aggregator");
+  last_refusal_.clear();
+}
+
+uint32_t Uplink::Window() const {
+  return peer_window_ == 0 ? options_.max_batches_in_flight
+                           : std::min(peer_window_, options_.max_batches_in_flight);
+}
+
+void Uplink::SendWindow() {
+  if (state_ != State::kStreaming || in_flight_ >= Window()) return;
+  for (const uint64_t session : spool_->Sessions()) {
+    auto at = progress_.find(session);
+    if (at == progress_.end()) {
+      // Not named in the last hello: ask what is known of it, once the named ones are through.
+      if (in_flight_ == 0) GreetAgain(0, "the next session");
+      return;
+    }
+    while (state_ == State::kStreaming && in_flight_ < Window() && SendNext(session, at->second)) {
+    }
+    if (state_ != State::kStreaming || in_flight_ >= Window()) return;
+    // A session is sent after the one before it is: order within the node's life.
+    if (at->second.in_flight > 0 && session != spool_->session()) return;
+  }
+}
+
+bool Uplink::SendNext(uint64_t session, Progress& progress) {
+  if (progress.sent >= spool_->LastSequence(session)) return false;
+  auto read = spool_->Read(session, progress.sent + 1);
+  if (!read) {
+    if (LogAllowed("uplink read")) spdlog::error("uplink: {}", read.error().message);
+    return false;
+  }
+  if (!*read) return false;
+  Spool::SpooledBatch batch = std::move(**read);
+  if (!SendDefinitions(batch, progress)) return false;
+  if (batch.sequence != progress.sent + 1) {
+    // The spool had to drop what was between: say so in the batch.
+    auto text = Decompress(batch.payload, kMaxDecodedBytes);
+    v1::Batch patched;
+    if (!text || !patched.ParseFromString(*text)) {
+      spdlog::error("uplink: spooled batch {} cannot be read, dropped", batch.sequence);
+      (void)spool_->Discard(session, batch.sequence);
+      return true;
+    }
+    patched.set_previous_sequence(progress.sent);
+    batch.payload = Compress(patched.SerializeAsString());
+  }
+  const size_t bytes = batch.payload.size();
+  if (!Send(MessageKind::kBatch, std::move(batch.payload))) return false;
+  progress.sent = batch.sequence;
+  progress.series = std::max(progress.series, batch.series_after);
+  progress.streams = std::max(progress.streams, batch.streams_after);
+  ++progress.in_flight;
+  ++in_flight_;
+  ++counters_.batches_sent;
+  counters_.bytes_sent += bytes;
+  return true;
+}
+
+bool Uplink::SendDefinitions(const Spool::SpooledBatch& batch, Progress& progress) {
+  while (progress.series < batch.series_before || progress.streams < batch.streams_before) {
+    const auto last = [](uint32_t known, uint32_t wanted) {
+      return std::min<uint32_t>(wanted, known + kMaxDefinitionsPerMessage);
+    };
+    const uint32_t series = std::max(progress.series, last(progress.series, batch.series_before));
+    const uint32_t streams = std::max(progress.streams, last(progress.streams, batch.streams_before));
+    const auto definitions = spool_->ReadDefinitions(batch.session, progress.series + 1, series,
+                                                     progress.streams + 1, streams);
+    if (!definitions) {
+      spdlog::error("uplink: batch {} is given up: {}", batch.sequence, definitions.error().message);
+      (void)spool_->Discard(batch.session, batch.sequence);
+      return false;
+    }
+    if (!Send(MessageKind::kDefinitions, Compress(definitions->SerializeAsString()))) return false;
+    progress.series = series;
+    progress.streams = streams;
+  }
+  return true;
+}
+
+void Uplink::TakeAck(const v1::Ack& ack) {
+  const auto at = progress_.find(ack.session());
+  if (state_ != State::kStreaming || at == progress_.end()) return;
+  const uint64_t committed = std::min(ack.committed_sequence(), at->second.sent);
+  if (const auto done = spool_->Acknowledge(ack.session(), committed); !done) {
+    if (LogAllowed("uplink acknowledge")) spdlog::error("uplink: {}", done.error().message);
+    return;
+  }
+  attempts_ = 0;
+  refused_.clear();
+  // Sequences in flight have no holes but for batches that were dropped: then the count is too high for a moment, and
+  // settled when the last one is acknowledged.
+  const uint64_t left = std::min(at->second.in_flight, at->second.sent - committed);
+  in_flight_ -= static_cast<uint32_t>(at->second.in_flight - left);
+  at->second.in_flight = left;
+}
+
+void Uplink::TakeReject(const v1::Reject& reject) {
+  ++counters_.rejects[v1::RejectReason_Name(reject.reason())];
+  last_refusal_ = fmt::format("{}: {}", v1::RejectReason_Name(reject.reason()), reject.message());
+  if (LogAllowed("uplink reject " + v1::RejectReason_Name(reject.reason()))) {
+    spdlog::warn("uplink: the aggregator refused: {}", last_refusal_);
+  }
+  switch (reject.reason()) {
+    case v1::REJECT_REASON_PROTOCOL_VERSION:
+    case v1::REJECT_REASON_UNKNOWN_NODE:
+      // Nothing we send will be taken until a person changes something.
+      return GreetAgain(options_.reconnect_max_ns, "refused");
+    case v1::REJECT_REASON_OVERLOADED:
+    case v1::REJECT_REASON_STORE:
+      return GreetAgain(Backoff(), "the aggregator cannot take more now");
+    case v1::REJECT_REASON_SEQUENCE_GAP:
+    case v1::REJECT_REASON_NO_HELLO:
+      return GreetAgain(0, "the aggregator lost track");
+    default: break;
+  }
+  // Something in the batch itself: try again from what the aggregator says it knows, then without this batch.
+  if (reject.sequence() != 0 && ++refused_[{reject.session(), reject.sequence()}] >= kMaxRefusals) {
+    spdlog::error("uplink: batch {} is given up: {}", reject.sequence(), last_refusal_);
+    if (const auto gone = spool_->Discard(reject.session(), reject.sequence()); !gone) {
+      spdlog::error("uplink: {}", gone.error().message);
+    }
+  }
+  GreetAgain(Backoff(), "a batch was refused");
+}
+
+void Uplink::TakeCommand(v1::Command command) {
+  const std::string id = command.id();
+  const auto reply_later = [self = self_](v1::CommandReply reply) {
+    Uplink* const uplink = *self;
+    if (uplink == nullptr) return;
+    if (uplink->replies_.size() >= uplink->options_.max_queued_replies) {
+      uplink->replies_.pop_front();
+      ++uplink->counters_.replies_dropped;
+    }
+    uplink->replies_.push_back(std::move(reply));
+    uplink->SendReplies();
+  };
+  if (commands_ != nullptr) return commands_->Execute(std::move(command), reply_later);
+  v1::CommandReply reply;
+  reply.set_id(id);
+  reply.set_error_code(std::string(ErrorCodeName(ErrorCode::kUnsupported)));
+  reply.set_error_message("this agent executes no commands");
+  reply_later(std::move(reply));
+}
+
+void Uplink::SendReplies() {
+  while (state_ == State::kStreaming && !replies_.empty() &&
+         Send(MessageKind::kCommandReply, replies_.front().SerializeAsString())) {
+    replies_.pop_front();
+  }
+}
+
+void Uplink::TakeHeartbeatReply(const v1::HeartbeatReply& reply) {
+  const int64_t now = clock_->UnixNs();
+  const int64_t round_trip_ns = now - reply.heartbeat_clock_unix_ns();
+  clock_offset_ns_ = reply.clock_unix_ns() - (reply.heartbeat_clock_unix_ns() + round_trip_ns / 2);
+  if (on_heartbeat_reply_) on_heartbeat_reply_();
+}
+
+bool Uplink::Send(MessageKind kind, std::string payload) {
+  return transport_->Send({kind, std::move(payload)}).has_value();
+}
+
+void Uplink::Disconnect(std::string_view why) {
+  ++counters_.reconnects;
+  if (LogAllowed("uplink disconnect")) spdlog::warn("uplink: connecting again: {}", why);
+  if (const auto done = transport_->Reconnect(); !done) {
+    spdlog::error("uplink: {}", done.error().message);
+  }
+  GreetAgain(Backoff(), why);
+}
+
+void Uplink::GreetAgain(int64_t delay_ns, std::string_view why) {
+  // A burst of rejects (all that was in flight) asks for one hello only.
+  if (state_ == State::kWaiting) return;
+  if (state_ == State::kGreeting && delay_ns == 0) return;
+  spdlog::debug("uplink: hello again in {} ms: {}", delay_ns / kNsPerMs, why);
+  state_ = State::kWaiting;
+  retry_at_ns_ = clock_->SteadyNs() + delay_ns;
+}
+
+int64_t Uplink::Backoff() {
+  const int shift = std::min(attempts_++, 16);
+  const int64_t full = std::min(options_.reconnect_min_ns << shift, options_.reconnect_max_ns);
+  return full / 2 + static_cast<int64_t>(random_() % static_cast<uint64_t>(full / 2 + 1));
+}
+
+}  // namespace faultline
