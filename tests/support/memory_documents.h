@@ -12,6 +12,8 @@ class MemoryDocuments final : public Store {
  public:
   // While set, writing documents fails with this.
   std::optional<Error> write_error;
+  // What Faults returns.
+  std::vector<StoredFault> faults;
 
   Result<SeriesId> InternSeries(const Labels&, const SeriesMeta&) override { return No(); }
   Result<StreamId> InternStream(const Labels&) override { return No(); }
@@ -37,7 +39,7 @@ class MemoryDocuments final : public Store {
     return No();
   }
   Result<std::vector<StoredEvent>> Events(int64_t, int64_t, size_t) override { return No(); }
-  Result<std::vector<StoredFault>> Faults(int64_t, int64_t) override { return No(); }
+  Result<std::vector<StoredFault>> Faults(int64_t, int64_t) override { return faults; }
   Result<std::vector<StoredSpan>> Trace(std::string_view) override { return No(); }
   Result<std::vector<StoredSpan>> Spans(int64_t, int64_t, size_t) override { return No(); }
   Result<void> Retain(int64_t) override { return No(); }
