@@ -1,0 +1,37 @@
+// Where the evaluator gets its series from: the store's, and the ground truth's as series of their
+// own. One object per query; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "aggregator/store/store.h"
+#include "common/result.h"
+
+namespace faultline {
+
+struct FaultLabel;
+
+namespace promql {
+
+class SeriesSource {
+ public:
+  virtual ~SeriesSource() = default;
+  virtual Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers,
+                                               int64_t begin_ms, int64_t end_ms) = 0;
+  virtual Result<Labels> LabelsOf(SeriesId series) = 0;
+  virtual Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) = 0;
+};
+
+// The labels that overlap [begin, end], as GroundTruth::Between.
+using FaultLabels =
+    std::function<std::vector<FaultLabel>(int64_t begin_unix_ns, int64_t end_unix_ns)>;
+
+// `fault_labels` may be empty: then no fault is a series.
+std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels);
+
+}  // namespace promql
+}  // namespace faultline

@@ -1,0 +1,121 @@
+// Series of the store, and the ground truth as series: faultline_fault_active{fault, experiment,
+// namespace, pod, container, node, uid} is 1 while that fault is in force and ends with a stale
+// marker, so that a selector is exact at both ends. Its samples exist only in the query that asks.
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "aggregator/labels/ground_truth.h"
+#include "aggregator/query/matrix.h"
+#include "aggregator/query/series_source.h"
+
+namespace faultline::promql {
+namespace {
+
+constexpr std::string_view kFaultMetric = "faultline_fault_active";
+constexpr SeriesId kFaultSeriesBit = 1ull << 63;  // the store counts from 1
+constexpr int64_t kFaultSampleMs = 5'000;
+constexpr int64_t kMaxFaultSamples = 100'000;
+
+bool Matches(const LabelMatcher& matcher, std::string_view value) {
+  switch (matcher.op) {
+    case LabelMatcher::Op::kEqual:
+      return value == matcher.value;
+    case LabelMatcher::Op::kNotEqual:
+      return value != matcher.value;
+    case LabelMatcher::Op::kMatches:
+      return RE2::FullMatch(re2::StringPiece(value.data(), value.size()), matcher.value);
+    case LabelMatcher::Op::kNotMatches:
+      return !RE2::FullMatch(re2::StringPiece(value.data(), value.size()), matcher.value);
+  }
+  return false;
+}
+
+Labels LabelsOfFault(const FaultLabel& fault) {
+  Labels labels;
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<std::string_view, std::string_view>>{
+           {"__name__", kFaultMetric},
+           {"container", fault.target.container()},
+           {"experiment", fault.experiment},
+           {"fault", fault.fault},
+           {"namespace", fault.target.namespace_()},
+           {"node", fault.node},
+           {"pod", fault.target.pod()},
+           {"uid", fault.uid}}) {
+    if (!value.empty()) labels.emplace_back(name, value);
+  }
+  return labels;
+}
+
+class StoreSource final : public SeriesSource {
+ public:
+  StoreSource(Store* store, FaultLabels fault_labels)
+      : store_(store), fault_labels_(std::move(fault_labels)) {}
+
+  Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                       int64_t end_ms) override {
+    FAULTLINE_ASSIGN(std::vector<SeriesId> ids, store_->Select(matchers, begin_ms, end_ms));
+    if (!fault_labels_ || !MayMeanFaults(matchers)) return ids;
+    for (FaultLabel& fault : fault_labels_(begin_ms * kNsPerMs, end_ms * kNsPerMs)) {
+      if (fault.begin_unix_ns == 0) continue;  // never in force
+      const Labels labels = LabelsOfFault(fault);
+      const bool all =
+          std::all_of(matchers.begin(), matchers.end(), [&](const LabelMatcher& matcher) {
+            return Matches(matcher, LabelValue(labels, matcher.name));
+          });
+      if (!all) continue;
+      faults_.push_back({labels, fault.begin_unix_ns / kNsPerMs, fault.end_unix_ns / kNsPerMs});
+      ids.push_back(kFaultSeriesBit | (faults_.size() - 1));
+    }
+    return ids;
+  }
+
+  Result<Labels> LabelsOf(SeriesId series) override {
+    if ((series & kFaultSeriesBit) == 0) return store_->LabelsOf(series);
+    return faults_[series & ~kFaultSeriesBit].labels;
+  }
+
+  Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
+    if ((series & kFaultSeriesBit) == 0) return store_->Fetch(series, begin_ms, end_ms);
+    const FaultSeries& fault = faults_[series & ~kFaultSeriesBit];
+    const int64_t last = fault.end_ms == 0 ? end_ms : std::min(end_ms, fault.end_ms - 1);
+    const int64_t step = std::max(kFaultSampleMs, (end_ms - begin_ms) / kMaxFaultSamples);
+    std::vector<Sample> samples;
+    for (int64_t t = fault.begin_ms; t <= last; t += step) {
+      if (t < begin_ms) t += (begin_ms - t + step - 1) / step * step;
+      if (t <= last) samples.push_back({t, 1});
+    }
+    if (fault.end_ms != 0 && fault.end_ms >= begin_ms && fault.end_ms <= end_ms) {
+      samples.push_back({fault.end_ms, Absent()});
+    }
+    return samples;
+  }
+
+ private:
+  struct FaultSeries {
+    Labels labels;
+    int64_t begin_ms;
+    int64_t end_ms;  // 0 while in force
+  };
+
+  static bool MayMeanFaults(std::span<const LabelMatcher> matchers) {
+    for (const LabelMatcher& matcher : matchers) {
+      if (matcher.name == kMetricName && !Matches(matcher, kFaultMetric)) return false;
+    }
+    return true;
+  }
+
+  Store* store_;
+  FaultLabels fault_labels_;
+  std::vector<FaultSeries> faults_;
+};
+
+}  // namespace
+
+std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels) {
+  return std::make_unique<StoreSource>(store, std::move(fault_labels));
+}
+
+}  // namespace faultline::promql
