@@ -66,7 +66,9 @@ struct AppendBatch {
   std::string node;
   uint64_t session = 0;   // 0: not from an agent (remote write, push), no watermark
   uint64_t sequence = 0;
-  uint64_t previous_sequence = 0;  // must be at or below the watermark when this is committed
+  // The sequence sent before this one. Above the session's watermark: a batch between was lost to a failed commit, so this
+  // one fails too (kUnavailable) and the agent sends both again. 0 takes anything.
+  uint64_t previous_sequence = 0;
   std::vector<SampleRow> samples;
   std::vector<LogRows> logs;
   std::vector<v1::Span> spans;
@@ -199,6 +201,8 @@ struct StoreOptions {
   int64_t commit_interval_ns = 10 * kNsPerMs;
   int64_t out_of_order_ms = 10 * 60 * 1000;
   uint64_t max_series = 2'000'000;
+  // When so much has been logged, the heads are saved little by little, and the older log goes. Bounds the restart.
+  uint64_t log_round_bytes = 64 << 20;
 };
 
 Result<std::unique_ptr<Store>> OpenRocksDbStore(const StoreOptions& options, const Clock* clock);

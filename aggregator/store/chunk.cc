@@ -1,0 +1,270 @@
+#include "aggregator/store/chunk.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <optional>
+
+#include "aggregator/store/bytes.h"
+#include "common/assert.h"
+
+namespace faultline::store {
+namespace {
+
+enum TimeKind : uint8_t { kRegular = 0, kChanges = 1 };
+enum ValueKind : uint8_t { kConstant = 0, kConstantInteger = 1, kDelta = 2, kDeltaOfDelta = 3, kXorPlanes = 4 };
+
+constexpr std::array<double, 13> kPowersOfTen = {1,   1e1, 1e2, 1e3, 1e4,  1e5, 1e6,
+                                                 1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+constexpr int64_t kMaxMantissa = int64_t{1} << 53;
+
+// The integer whose quotient by 10^exponent is exactly `value`.
+std::optional<int64_t> Mantissa(double value, uint32_t exponent) {
+  const double scaled = value * kPowersOfTen[exponent];
+  if (!(std::abs(scaled) < static_cast<double>(kMaxMantissa))) return std::nullopt;
+  const auto mantissa = static_cast<int64_t>(std::nearbyint(scaled));
+  const double back = static_cast<double>(mantissa) / kPowersOfTen[exponent];
+  if (std::bit_cast<uint64_t>(back) != std::bit_cast<uint64_t>(value)) return std::nullopt;
+  return mantissa;
+}
+
+struct Decimals {
+  uint32_t exponent = 0;
+  std::vector<int64_t> mantissas;   // one per sample; an exception repeats the one before
+  std::vector<uint32_t> exceptions; // positions of values that are no such decimals
+};
+
+// One pass with the exponent found so far; false when a value needs a larger one.
+bool FillDecimals(std::span<const Sample> samples, Decimals& decimals) {
+  decimals.mantissas.clear();
+  decimals.exceptions.clear();
+  const size_t max_exceptions = samples.size() / 16 + 1;
+  int64_t last = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const double value = samples[i].value;
+    if (const auto mantissa = Mantissa(value, decimals.exponent)) {
+      last = *mantissa;
+    } else {
+      for (uint32_t e = decimals.exponent + 1; e < kPowersOfTen.size(); ++e) {
+        if (!Mantissa(value, e)) continue;
+        decimals.exponent = e;
+        return false;
+      }
+      decimals.exceptions.push_back(static_cast<uint32_t>(i));
+      if (decimals.exceptions.size() > max_exceptions) return true;
+    }
+    decimals.mantissas.push_back(last);
+  }
+  return true;
+}
+
+// nullopt when too many values are full-precision doubles.
+std::optional<Decimals> ToDecimals(std::span<const Sample> samples) {
+  Decimals decimals;
+  decimals.mantissas.reserve(samples.size());
+  while (!FillDecimals(samples, decimals)) {
+  }
+  if (decimals.mantissas.size() != samples.size()) return std::nullopt;
+  return decimals;
+}
+
+void PutXorPlanes(std::span<const Sample> samples, std::string& out) {
+  const size_t start = out.size();
+  const size_t count = samples.size();
+  out.resize(start + count * 8);
+  uint64_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<uint64_t>(samples[i].value);
+    const uint64_t changed = bits ^ last;
+    last = bits;
+    for (size_t plane = 0; plane < 8; ++plane) {
+      out[start + plane * count + i] = static_cast<char>(changed >> (56 - 8 * plane));
+    }
+  }
+}
+
+struct Sizes {
+  size_t delta = 0;
+  size_t delta_of_delta = 0;
+};
+
+Sizes MeasureDecimals(const std::vector<int64_t>& mantissas) {
+  Sizes sizes;
+  int64_t last_delta = 0;
+  for (size_t i = 1; i < mantissas.size(); ++i) {
+    const int64_t delta = mantissas[i] - mantissas[i - 1];
+    sizes.delta += VarintSize(ZigZag(delta));
+    sizes.delta_of_delta += VarintSize(ZigZag(delta - last_delta));
+    last_delta = delta;
+  }
+  return sizes;
+}
+
+void PutDecimals(std::span<const Sample> samples, const Decimals& decimals, bool twice, std::string& out) {
+  out.push_back(static_cast<char>(decimals.exponent));
+  PutVarint(out, decimals.exceptions.size());
+  uint32_t last_position = 0;
+  for (const uint32_t position : decimals.exceptions) {
+    PutVarint(out, position - last_position);
+    PutFixed64(out, std::bit_cast<uint64_t>(samples[position].value));
+    last_position = position;
+  }
+  PutSigned(out, decimals.mantissas[0]);
+  int64_t last_delta = 0;
+  for (size_t i = 1; i < decimals.mantissas.size(); ++i) {
+    const int64_t delta = decimals.mantissas[i] - decimals.mantissas[i - 1];
+    PutSigned(out, twice ? delta - last_delta : delta);
+    last_delta = delta;
+  }
+}
+
+// Returns the kind and appends the column.
+ValueKind PutValues(std::span<const Sample> samples, std::string& out) {
+  const auto first = std::bit_cast<uint64_t>(samples[0].value);
+  const bool constant = std::all_of(samples.begin(), samples.end(), [&](const Sample& sample) {
+    return std::bit_cast<uint64_t>(sample.value) == first;
+  });
+  if (constant) {
+    if (const auto integer = Mantissa(samples[0].value, 0)) {
+      PutSigned(out, *integer);
+      return kConstantInteger;
+    }
+    PutFixed64(out, first);
+    return kConstant;
+  }
+  if (const auto decimals = ToDecimals(samples)) {
+    const Sizes sizes = MeasureDecimals(decimals->mantissas);
+    const size_t exceptions = decimals->exceptions.size() * 9;
+    // Byte planes of full-precision doubles compress to about six bytes each.
+    if (std::min(sizes.delta, sizes.delta_of_delta) + exceptions < samples.size() * 6) {
+      const bool twice = sizes.delta_of_delta < sizes.delta;
+      PutDecimals(samples, *decimals, twice, out);
+      return twice ? kDeltaOfDelta : kDelta;
+    }
+  }
+  PutXorPlanes(samples, out);
+  return kXorPlanes;
+}
+
+TimeKind PutTimes(std::span<const Sample> samples, std::string& out) {
+  const int64_t interval = samples.size() > 1 ? samples[1].time_ms - samples[0].time_ms : 0;
+  bool regular = true;
+  for (size_t i = 2; i < samples.size() && regular; ++i) {
+    regular = samples[i].time_ms - samples[i - 1].time_ms == interval;
+  }
+  PutVarint(out, static_cast<uint64_t>(interval));
+  if (regular) return kRegular;
+  int64_t last = interval;
+  for (size_t i = 2; i < samples.size(); ++i) {
+    const int64_t delta = samples[i].time_ms - samples[i - 1].time_ms;
+    PutSigned(out, delta - last);
+    last = delta;
+  }
+  return kChanges;
+}
+
+bool ReadTimes(uint8_t kind, int64_t first_ms, ByteReader& in, std::span<Sample> samples) {
+  int64_t delta = static_cast<int64_t>(in.Varint());
+  int64_t time_ms = first_ms;
+  samples[0].time_ms = time_ms;
+  for (size_t i = 1; i < samples.size(); ++i) {
+    if (kind == kChanges && i > 1) delta = WrapAdd(delta, in.Signed());
+    time_ms = WrapAdd(time_ms, delta);
+    if (time_ms <= samples[i - 1].time_ms) return false;
+    samples[i].time_ms = time_ms;
+  }
+  return kind <= kChanges && !in.failed();
+}
+
+bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
+  const uint8_t exponent = in.Byte();
+  if (exponent >= kPowersOfTen.size()) return false;
+  const double scale = kPowersOfTen[exponent];
+  const uint64_t exceptions = in.Count(9);
+  if (exceptions > samples.size()) return false;
+  ByteReader patches = in;
+  for (uint64_t i = 0; i < exceptions; ++i) {
+    (void)in.Varint();
+    (void)in.Fixed64();
+  }
+  int64_t mantissa = in.Signed();
+  int64_t delta = 0;
+  samples[0].value = static_cast<double>(mantissa) / scale;
+  for (size_t i = 1; i < samples.size(); ++i) {
+    delta = twice ? WrapAdd(delta, in.Signed()) : in.Signed();
+    mantissa = WrapAdd(mantissa, delta);
+    samples[i].value = static_cast<double>(mantissa) / scale;
+  }
+  uint64_t position = 0;
+  for (uint64_t i = 0; i < exceptions; ++i) {
+    position += patches.Varint();
+    if (position >= samples.size()) return false;
+    samples[position].value = std::bit_cast<double>(patches.Fixed64());
+  }
+  return !in.failed() && !patches.failed();
+}
+
+bool ReadXorPlanes(ByteReader& in, std::span<Sample> samples) {
+  const size_t count = samples.size();
+  const std::string_view planes = in.Bytes(count * 8);
+  if (in.failed()) return false;
+  uint64_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t changed = 0;
+    for (size_t plane = 0; plane < 8; ++plane) {
+      changed = changed << 8 | static_cast<uint8_t>(planes[plane * count + i]);
+    }
+    last ^= changed;
+    samples[i].value = std::bit_cast<double>(last);
+  }
+  return true;
+}
+
+bool ReadValues(uint8_t kind, ByteReader& in, std::span<Sample> samples) {
+  switch (kind) {
+    case kConstant:
+    case kConstantInteger: {
+      const double value = kind == kConstant ? std::bit_cast<double>(in.Fixed64())
+                                             : static_cast<double>(in.Signed());
+      for (Sample& sample : samples) sample.value = value;
+      return !in.failed();
+    }
+    case kDelta:
+    case kDeltaOfDelta:
+      return ReadDecimals(kind == kDeltaOfDelta, in, samples);
+    case kXorPlanes:
+      return ReadXorPlanes(in, samples);
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void EncodeChunk(std::span<const Sample> samples, std::string& out) {
+  FAULTLINE_ASSERT(!samples.empty() && samples.size() <= kMaxSamplesPerChunk, "chunk size");
+  const size_t start = out.size();
+  out.push_back(0);
+  PutVarint(out, samples.size());
+  const TimeKind times = PutTimes(samples, out);
+  const ValueKind values = PutValues(samples, out);
+  out[start] = static_cast<char>(times << 4 | values);
+}
+
+bool DecodeChunk(std::string_view bytes, int64_t first_ms, std::vector<Sample>& out) {
+  ByteReader in(bytes);
+  const uint8_t kinds = in.Byte();
+  const uint64_t count = in.Varint();
+  if (in.failed() || count == 0 || count > kMaxSamplesPerChunk) return false;
+  const size_t start = out.size();
+  out.resize(start + count);
+  const std::span<Sample> samples(out.data() + start, count);
+  if (ReadTimes(kinds >> 4, first_ms, in, samples) && ReadValues(kinds & 15, in, samples) && in.empty()) {
+    return true;
+  }
+  out.resize(start);
+  return false;
+}
+
+}  // namespace faultline::store

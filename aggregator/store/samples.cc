@@ -1,0 +1,323 @@
+#include "aggregator/store/samples.h"
+
+#include <algorithm>
+
+#include "aggregator/store/chunk.h"
+#include "aggregator/store/keys.h"
+#include "aggregator/store/sample_record.h"
+#include "common/log.h"
+
+namespace faultline::store {
+namespace {
+
+constexpr size_t kMaxLabels = 256;
+constexpr size_t kMaxLabelBytes = 64 << 10;
+constexpr uint32_t kMinSnapshotsPerCommit = 256;
+
+void EncodeMeta(const SeriesMeta& meta, std::string& out) {
+  PutVarint(out, static_cast<uint64_t>(meta.type));
+  PutText(out, meta.help);
+}
+
+// Sorted, without empty values; or the reason why these are no labels.
+Result<Labels> Canonical(const Labels& labels) {
+  Labels canonical;
+  size_t bytes = 0;
+  for (const auto& label : labels) {
+    if (label.second.empty()) continue;
+    bytes += label.first.size() + label.second.size();
+    canonical.push_back(label);
+  }
+  SortLabels(canonical);
+  if (canonical.empty()) return Fail(ErrorCode::kInvalidArgument, "series without labels");
+  if (canonical.size() > kMaxLabels || bytes > kMaxLabelBytes) {
+    return Fail(ErrorCode::kResourceExhausted, "series with {} labels of {} bytes: limits are {} and {}",
+                canonical.size(), bytes, kMaxLabels, kMaxLabelBytes);
+  }
+  for (size_t i = 0; i < canonical.size(); ++i) {
+    if (canonical[i].first.empty() || (i > 0 && canonical[i].first == canonical[i - 1].first)) {
+      return Fail(ErrorCode::kInvalidArgument, "series {}: label name '{}' is empty or there twice",
+                  FormatLabels(canonical), canonical[i].first);
+    }
+  }
+  return canonical;
+}
+
+bool IsCanonical(const Labels& labels) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i].second.empty() || (i > 0 && labels[i].first <= labels[i - 1].first)) return false;
+  }
+  return !labels.empty() && !labels[0].first.empty();
+}
+
+}  // namespace
+
+SampleStore::SampleStore(Engine& engine, const StoreOptions& options)
+    : engine_(engine),
+      max_series_(options.max_series),
+      round_bytes_(options.log_round_bytes),
+      heads_(options.out_of_order_ms) {}
+
+void SampleStore::LearnMeta(const std::string& metric, const SeriesMeta& meta) {
+  const bool says_type = meta.type != v1::METRIC_TYPE_UNSPECIFIED && meta.type != v1::METRIC_TYPE_UNTYPED;
+  {
+    std::shared_lock lock(meta_mutex_);
+    const auto found = metas_.find(metric);
+    if (found != metas_.end() && (!says_type || found->second.type == meta.type) &&
+        (meta.help.empty() || found->second.help == meta.help)) {
+      return;
+    }
+  }
+  std::string value;
+  {
+    std::unique_lock lock(meta_mutex_);
+    SeriesMeta& known = metas_[metric];
+    if (says_type) known.type = meta.type;
+    if (!meta.help.empty()) known.help = meta.help;
+    EncodeMeta(known, value);
+  }
+  std::lock_guard lock(intern_mutex_);
+  new_definitions_.emplace_back(TextKey(kMetricKey, metric), std::move(value));
+}
+
+Result<SeriesId> SampleStore::Intern(const Labels& given, const SeriesMeta& meta) {
+  Labels sorted;
+  if (!IsCanonical(given)) {
+    FAULTLINE_ASSIGN(sorted, Canonical(given));
+  }
+  const Labels& labels = sorted.empty() ? given : sorted;
+  if (const auto metric = LabelValue(labels, "__name__"); !metric.empty()) {
+    LearnMeta(std::string(metric), meta);
+  }
+  if (const uint32_t known = index_.Find(labels)) return known;
+  if (sorted.empty()) FAULTLINE_TRY(Canonical(given));  // sizes
+  std::lock_guard lock(intern_mutex_);
+  if (const uint32_t known = index_.Find(labels)) return known;
+  if (index_.size() >= max_series_) {
+    return Fail(ErrorCode::kResourceExhausted, "store: limit max_series of {} series is reached", max_series_);
+  }
+  const uint32_t id = last_id_ + 1;
+  std::string value;
+  PutVarint(value, labels.size());
+  for (const auto& [name, text] : labels) {
+    PutText(value, name);
+    PutText(value, text);
+  }
+  index_.Add(id, labels);
+  last_id_ = id;
+  new_definitions_.emplace_back(IdKey(kSeriesKey, id), std::move(value));
+  return id;
+}
+
+void SampleStore::Stage(const std::vector<AppendBatch::SampleRow>& rows) {
+  const uint32_t last_id = last_id_;
+  for (const auto& row : rows) {
+    if (row.series == 0 || row.series > last_id || row.time_ms >= kMaxTimeMs || row.time_ms <= -kMaxTimeMs) {
+      ++rejected_;
+      continue;
+    }
+    staged_.push_back(row);
+  }
+}
+
+void SampleStore::StageDefinitions(rocksdb::WriteBatch& batch) {
+  {
+    std::lock_guard lock(intern_mutex_);
+    std::move(new_definitions_.begin(), new_definitions_.end(), std::back_inserter(staged_definitions_));
+    new_definitions_.clear();
+  }
+  for (const auto& [key, value] : staged_definitions_) batch.Put(engine_[Family::kMeta], key, value);
+}
+
+void SampleStore::StageSealed(rocksdb::WriteBatch& batch) {
+  if (sealed_.empty()) return;
+  for (const auto& chunk : sealed_) {
+    batch.Put(engine_[Family::kChunks],
+              ChunkKey(chunk->series, chunk->late, chunk->first_ms, chunk->record), chunk->bytes);
+  }
+  std::string progress;
+  PutVarint(progress, last_record_);
+  batch.Put(engine_[Family::kMeta], std::string(1, kProgressKey), progress);
+  staged_sealed_.swap(sealed_);
+}
+
+void SampleStore::StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes) {
+  const uint32_t last_id = last_id_;
+  if (round_next_id_ == 0) {
+    if (bytes_since_round_ < round_bytes_) return;
+    round_next_id_ = 1;
+    round_first_record_ = last_record_ + 1;
+    bytes_since_round_ = 0;
+  }
+  // A round is done by the time a quarter of the next one's bytes are logged.
+  const double share = 4.0 * static_cast<double>(record_bytes) / static_cast<double>(round_bytes_);
+  const auto visits = std::max(kMinSnapshotsPerCommit, static_cast<uint32_t>(std::min(1.0, share) * last_id));
+  uint32_t id = round_next_id_;
+  std::string value;
+  for (const uint32_t stop = id + visits; id < stop && id <= last_id; ++id) {
+    value.clear();
+    PutVarint(value, last_record_);
+    if (!heads_.SnapshotIfDirty(id, value)) continue;
+    batch.Put(engine_[Family::kHeads], IdKey('h', id), value);
+    staged_snapshots_.push_back(id);
+  }
+  staged_next_id_ = id;
+  staged_round_ends_ = id > last_id;
+  if (staged_round_ends_) {
+    batch.DeleteRange(engine_[Family::kJournal], SequenceKey(kSampleRecordKey, 0),
+                      SequenceKey(kSampleRecordKey, round_first_record_));
+  }
+}
+
+void SampleStore::StageRecord(rocksdb::WriteBatch& batch) {
+  StageDefinitions(batch);
+  StageSealed(batch);
+  size_t record_bytes = 0;
+  if (!staged_.empty()) {
+    std::string record;
+    EncodeSampleRecord(staged_, record);
+    record_bytes = record.size();
+    batch.Put(engine_[Family::kJournal], SequenceKey(kSampleRecordKey, last_record_ + 1), record);
+    bytes_since_round_ += record_bytes;
+    staged_record_ = true;
+  }
+  StageSnapshots(batch, record_bytes);
+}
+
+void SampleStore::Count(Taken taken) {
+  if (taken == Taken::kStored || taken == Taken::kLate) {
+    appended_.fetch_add(1, std::memory_order_relaxed);
+  } else if (taken != Taken::kDuplicate) {
+    rejected_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void SampleStore::Publish() {
+  heads_.Forget(staged_sealed_);
+  staged_sealed_.clear();
+  staged_definitions_.clear();
+  for (const uint32_t id : staged_snapshots_) heads_.MarkClean(id);
+  staged_snapshots_.clear();
+  if (round_next_id_ != 0 && staged_next_id_ != 0) {
+    round_next_id_ = staged_round_ends_ ? 0 : staged_next_id_;
+  }
+  staged_next_id_ = 0;
+  staged_round_ends_ = false;
+  if (staged_record_) ++last_record_;
+  for (const auto& row : staged_) {
+    Count(heads_.Apply(static_cast<uint32_t>(row.series), row.time_ms, row.value, last_record_, sealed_));
+  }
+  staged_.clear();
+  staged_record_ = false;
+}
+
+void SampleStore::Discard() {
+  // Nothing was applied; chunks and definitions wait for the next commit.
+  std::move(sealed_.begin(), sealed_.end(), std::back_inserter(staged_sealed_));
+  sealed_ = std::move(staged_sealed_);
+  staged_sealed_.clear();
+  staged_snapshots_.clear();
+  staged_next_id_ = 0;
+  staged_round_ends_ = false;
+  staged_.clear();
+  staged_record_ = false;
+}
+
+bool SampleStore::HasWork() const { return !sealed_.empty() || round_next_id_ != 0; }
+
+Result<void> SampleStore::LoadDefinitions() {
+  auto metrics = engine_.Prefix(Family::kMeta, std::string(1, kMetricKey));
+  for (metrics->SeekToFirst(); metrics.Valid(); metrics->Next()) {
+    ByteReader in(metrics.value());
+    SeriesMeta& meta = metas_[std::string(metrics.key().substr(1))];
+    meta.type = static_cast<v1::MetricType>(in.Varint());
+    meta.help = std::string(in.Text());
+  }
+  FAULTLINE_TRY(metrics.status());
+  auto series = engine_.Prefix(Family::kMeta, std::string(1, kSeriesKey));
+  for (series->SeekToFirst(); series.Valid(); series->Next()) {
+    const uint32_t id = ByteReader(series.key().substr(1)).Be32();
+    ByteReader in(series.value());
+    Labels labels(in.Count(2));
+    for (auto& [name, value] : labels) {
+      name = std::string(in.Text());
+      value = std::string(in.Text());
+    }
+    if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
+      return Fail(ErrorCode::kCorruption, "store: definition of series {} is damaged", id);
+    }
+    index_.Add(id, labels);
+    last_id_ = id;
+  }
+  return series.status();
+}
+
+Result<void> SampleStore::LoadHeads(std::vector<uint64_t>& snapshot_record) {
+  snapshot_record.assign(last_id_ + 1, 0);
+  auto range = engine_.Prefix(Family::kHeads, "h");
+  for (range->SeekToFirst(); range.Valid(); range->Next()) {
+    const uint32_t id = ByteReader(range.key().substr(1)).Be32();
+    ByteReader in(range.value());
+    const uint64_t record = in.Varint();
+    if (id > last_id_ || in.failed() || !heads_.Restore(id, in.Bytes(in.left()))) {
+      spdlog::error("store: snapshot of series {} is damaged; its newest samples are read from the log", id);
+      continue;
+    }
+    snapshot_record[id] = record;
+    last_record_ = std::max(last_record_, record);
+  }
+  return range.status();
+}
+
+Result<void> SampleStore::ReplayRecord(uint64_t record, std::string_view bytes,
+                                       const std::vector<uint64_t>& snapshot_record) {
+  FAULTLINE_ASSIGN(const auto rows, DecodeSampleRecord(bytes));
+  for (const auto& row : rows) {
+    if (row.series == 0 || row.series > last_id_) {
+      return Fail(ErrorCode::kCorruption, "unknown series {}", row.series);
+    }
+    if (snapshot_record[row.series] >= record) continue;
+    heads_.Apply(static_cast<uint32_t>(row.series), row.time_ms, row.value, record, sealed_);
+  }
+  return {};
+}
+
+Result<void> SampleStore::Replay(const std::vector<uint64_t>& snapshot_record) {
+  uint64_t sealed_through = 0;
+  if (const auto progress = engine_.Get(Family::kMeta, std::string(1, kProgressKey))) {
+    sealed_through = ByteReader(*progress).Varint();
+  } else if (progress.error().code != ErrorCode::kNotFound) {
+    return std::unexpected(progress.error());
+  }
+  last_record_ = std::max(last_record_, sealed_through);
+  auto range = engine_.Prefix(Family::kJournal, std::string(1, kSampleRecordKey));
+  for (range->SeekToFirst(); range.Valid(); range->Next()) {
+    const uint64_t record = ByteReader(range.key().substr(1)).Be64();
+    if (const auto replayed = ReplayRecord(record, range.value(), snapshot_record); !replayed) {
+      spdlog::error("store: record {} of the sample log is damaged and left out: {}", record,
+                    replayed.error().message);
+    }
+    bytes_since_round_ += range.value().size();
+    last_record_ = std::max(last_record_, record);
+    if (record <= sealed_through && !sealed_.empty()) {
+      heads_.Forget(sealed_);  // written before the restart
+      sealed_.clear();
+    }
+  }
+  return range.status();
+}
+
+Result<void> SampleStore::Load() {
+  FAULTLINE_TRY(LoadDefinitions());
+  std::vector<uint64_t> snapshot_record;
+  FAULTLINE_TRY(LoadHeads(snapshot_record));
+  return Replay(snapshot_record);
+}
+
+void SampleStore::AddStats(StoreStats& stats) const {
+  stats.series = index_.size();
+  stats.samples_appended = appended_;
+  stats.samples_rejected = rejected_;
+}
+
+}  // namespace faultline::store

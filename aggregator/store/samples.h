@@ -1,0 +1,98 @@
+// Samples and their series. Writing is the commit thread's: Stage what a batch brings, StageRecord into the commit's
+// write, then Publish once it is durable, or Discard. Only Publish touches the heads, so readers see what is durable, and
+// a restart that replays the durable log meets the same samples in the same order and arrives at the same heads.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "aggregator/store/engine.h"
+#include "aggregator/store/heads.h"
+#include "aggregator/store/label_index.h"
+#include "aggregator/store/store.h"
+
+namespace faultline::store {
+
+class SampleStore {
+ public:
+  SampleStore(Engine& engine, const StoreOptions& options);
+  Result<void> Load();
+
+  Result<SeriesId> Intern(const Labels& labels, const SeriesMeta& meta);
+
+  // ---- Commit thread ----
+  void Stage(const std::vector<AppendBatch::SampleRow>& rows);
+  void StageRecord(rocksdb::WriteBatch& batch);
+  void Publish();
+  void Discard();
+  // Something waits for the next commit even if no batch comes.
+  bool HasWork() const;
+  Result<void> Retain(int64_t oldest_ms);
+
+  // ---- Any thread ----
+  Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                       int64_t end_ms) const;
+  Result<Labels> LabelsOf(SeriesId series) const;
+  Result<SeriesMeta> MetaOf(SeriesId series) const;
+  Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) const;
+  Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                              int64_t end_ms) const;
+  Result<std::vector<std::string>> LabelValues(std::string_view name, std::span<const LabelMatcher> matchers,
+                                               int64_t begin_ms, int64_t end_ms) const;
+  std::vector<std::pair<std::string, SeriesMeta>> Metadata() const;
+  void AddStats(StoreStats& stats) const;
+
+ private:
+  Result<void> LoadDefinitions();
+  Result<void> LoadHeads(std::vector<uint64_t>& snapshot_record);
+  Result<void> Replay(const std::vector<uint64_t>& snapshot_record);
+  Result<void> ReplayRecord(uint64_t record, std::string_view bytes,
+                            const std::vector<uint64_t>& snapshot_record);
+  void Count(Taken taken);
+  void LearnMeta(const std::string& metric, const SeriesMeta& meta);
+  void StageDefinitions(rocksdb::WriteBatch& batch);
+  void StageSealed(rocksdb::WriteBatch& batch);
+  void StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes);
+  Result<void> ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
+                          std::vector<Sample>& out) const;
+  Result<void> ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms,
+                       int64_t end_ms, std::vector<Sample>& out) const;
+
+  Engine& engine_;
+  const uint64_t max_series_;
+  const uint64_t round_bytes_;
+  LabelIndex index_;
+  HeadTable heads_;
+
+  std::mutex intern_mutex_;  // one new series at a time; guards the three below
+  std::atomic<uint32_t> last_id_ = 0;
+  std::vector<std::pair<std::string, std::string>> new_definitions_;  // key, value: not written yet
+  std::vector<std::pair<std::string, std::string>> staged_definitions_;
+
+  mutable std::shared_mutex meta_mutex_;
+  std::map<std::string, SeriesMeta> metas_;
+
+  // Commit thread only.
+  std::vector<AppendBatch::SampleRow> staged_;
+  SealedChunks sealed_;          // not written yet
+  SealedChunks staged_sealed_;   // in the commit under way
+  uint64_t last_record_ = 0;     // of the durable log
+  bool staged_record_ = false;
+  // Snapshots of heads go round: each commit takes a few ids along, and when the round is done, all samples logged
+  // before it are in chunks or snapshots, and that part of the log goes.
+  uint64_t bytes_since_round_ = 0;
+  uint32_t round_next_id_ = 0;   // 0: no round under way
+  uint64_t round_first_record_ = 0;
+  std::vector<uint32_t> staged_snapshots_;
+  uint32_t staged_next_id_ = 0;
+  bool staged_round_ends_ = false;
+
+  std::atomic<uint64_t> appended_ = 0;
+  std::atomic<uint64_t> rejected_ = 0;
+};
+
+}  // namespace faultline::store
