@@ -1,0 +1,256 @@
+#include "agent/spool.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "common/transport.h"
+
+namespace faultline {
+namespace {
+
+class SpoolTest : public ::testing::Test {
+ protected:
+  SpoolTest() {
+    char folder[] = "/tmp/faultline_spool_XXXXXX";
+    folder_ = mkdtemp(folder);
+  }
+  ~SpoolTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Spool> Open(uint64_t max_bytes = 1 << 20) {
+    auto spool = Spool::Open({.folder = folder_ + "/spool", .max_bytes = max_bytes});
+    EXPECT_TRUE(spool.has_value()) << (spool ? "" : spool.error().message);
+    return spool ? *std::move(spool) : nullptr;
+  }
+  // A batch that compression cannot shrink.
+  static v1::Batch Batch(size_t bytes = 100, uint64_t seed = 1) {
+    v1::Batch batch;
+    std::string body;
+    for (uint64_t x = seed * 0x9E3779B97F4A7C15u; body.size() < bytes; x = x * 6364136223846793005u + 1) {
+      body.push_back(static_cast<char>(' ' + (x >> 33) % 90));
+    }
+    batch.add_events()->set_message(body);
+    return batch;
+  }
+  static v1::Batch Read(const Spool& spool, uint64_t session, uint64_t sequence) {
+    const auto read = spool.Read(session, sequence);
+    v1::Batch batch;
+    if (!read || !*read) {
+      ADD_FAILURE() << "no batch " << sequence;
+      return batch;
+    }
+    EXPECT_TRUE(batch.ParseFromString(*Decompress((*read)->payload, 1 << 20)));
+    return batch;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(SpoolTest, KeepsBatchesInOrderUntilAcknowledged) {
+  const auto spool = Open();
+  for (int i = 0; i < 3; ++i) {
+    auto batch = Batch();
+    ASSERT_TRUE(spool->Put(batch, 5));
+  }
+  const uint64_t session = spool->session();
+  EXPECT_EQ(Read(*spool, session, 1).previous_sequence(), 0u);
+  EXPECT_EQ(Read(*spool, session, 2).previous_sequence(), 1u);
+  EXPECT_EQ(Read(*spool, session, 2).session(), session);
+  EXPECT_EQ(spool->records(), 15u);
+  ASSERT_TRUE(spool->Acknowledge(session, 2));
+  EXPECT_EQ(spool->batches(), 1u);
+  EXPECT_EQ((*spool->Read(session, 1))->sequence, 3u);
+  EXPECT_EQ(spool->counters().delivered_records, 10u);
+  ASSERT_TRUE(spool->Acknowledge(session, 99));
+  EXPECT_EQ(spool->batches(), 0u);
+  EXPECT_EQ(spool->bytes(), 0u);
+  EXPECT_FALSE(spool->Read(session, 1)->has_value());
+  auto batch = Batch();
+  ASSERT_TRUE(spool->Put(batch, 1));
+  EXPECT_EQ(batch.sequence(), 4u);
+}
+
+TEST_F(SpoolTest, DropsTheOldestBeyondItsBoundAndCounts) {
+  const auto spool = Open(10'000);
+  for (uint64_t i = 0; i < 40; ++i) {
+    auto batch = Batch(1000, i + 1);
+    ASSERT_TRUE(spool->Put(batch, 2));
+    EXPECT_LE(spool->bytes(), 10'000u);
+  }
+  const auto& counters = spool->counters();
+  EXPECT_GT(counters.dropped_batches, 20u);
+  EXPECT_EQ(counters.dropped_records, 2 * counters.dropped_batches);
+  EXPECT_EQ(counters.appended_records, counters.dropped_records + spool->records());
+  EXPECT_EQ((*spool->Read(spool->session(), 1))->sequence, counters.dropped_batches + 1);
+  EXPECT_TRUE(spool->Congested() || spool->bytes() <= 9'000u);
+}
+
+TEST_F(SpoolTest, ReopenFindsOlderSessionsFirst) {
+  uint64_t first = 0, second = 0;
+  {
+    const auto spool = Open();
+    first = spool->session();
+    auto batch = Batch();
+    ASSERT_TRUE(spool->Put(batch, 3));
+  }
+  { Open(); }  // a session without batches leaves nothing behind
+  {
+    const auto spool = Open();
+    second = spool->session();
+    EXPECT_NE(first, second);
+    EXPECT_EQ(spool->counters().recovered_records, 3u);
+    auto batch = Batch();
+    ASSERT_TRUE(spool->Put(batch, 1));
+    EXPECT_EQ(spool->Sessions(), (std::vector<uint64_t>{first, second}));
+    EXPECT_EQ(Read(*spool, first, 1).session(), first);
+    ASSERT_TRUE(spool->Acknowledge(first, 1));
+    EXPECT_EQ(spool->Sessions(), (std::vector<uint64_t>{second}));
+    EXPECT_FALSE(spool->Read(first, 1)->has_value());
+  }
+}
+
+TEST_F(SpoolTest, DefinitionsAreKeptForAsLongAsTheirSession) {
+  uint64_t session = 0;
+  {
+    const auto spool = Open();
+    session = spool->session();
+    for (uint32_t i = 0; i < 3; ++i) {
+      auto batch = Batch();
+      for (uint32_t j = 1; j <= 2; ++j) {
+        auto* definition = batch.add_series();
+        definition->set_ref(2 * i + j);
+        definition->set_name("m" + std::to_string(2 * i + j));
+      }
+      auto* stream = batch.add_log_streams();
+      stream->set_ref(i + 1);
+      ASSERT_TRUE(spool->Put(batch, 1));
+    }
+    const auto read = *spool->Read(session, 2);
+    EXPECT_EQ(read->series_before, 2u);
+    EXPECT_EQ(read->series_after, 4u);
+    EXPECT_EQ(read->streams_before, 1u);
+    ASSERT_TRUE(spool->Acknowledge(session, 2));
+  }
+  const auto spool = Open();
+  const auto definitions = spool->ReadDefinitions(session, 2, 4, 1, 3);
+  ASSERT_TRUE(definitions.has_value());
+  ASSERT_EQ(definitions->series_size(), 3);
+  EXPECT_EQ(definitions->series(0).name(), "m2");
+  EXPECT_EQ(definitions->log_streams_size(), 3);
+  EXPECT_FALSE(spool->ReadDefinitions(session, 6, 7, 1, 0).has_value());
+}
+
+TEST_F(SpoolTest, LogPositionsSurviveTheirBatch) {
+  {
+    const auto spool = Open();
+    auto batch = Batch();
+    auto* frame = batch.add_logs();
+    frame->set_file_id(77);
+    frame->set_end_offset(1234);
+    ASSERT_TRUE(spool->Put(batch, 1));
+    ASSERT_TRUE(spool->Acknowledge(spool->session(), 1));
+  }
+  const auto spool = Open();
+  EXPECT_EQ(spool->LogPosition(77), 1234u);
+  EXPECT_EQ(spool->LogPosition(78), 0u);
+}
+
+TEST_F(SpoolTest, DiscardedBatchesAreSkippedAndCounted) {
+  const auto spool = Open();
+  for (int i = 0; i < 3; ++i) {
+    auto batch = Batch();
+    ASSERT_TRUE(spool->Put(batch, 1));
+  }
+  ASSERT_TRUE(spool->Discard(spool->session(), 2));
+  EXPECT_EQ((*spool->Read(spool->session(), 2))->sequence, 3u);
+  ASSERT_TRUE(spool->Acknowledge(spool->session(), 3));
+  EXPECT_EQ(spool->counters().dropped_records, 1u);
+  EXPECT_EQ(spool->counters().delivered_records, 2u);
+  EXPECT_EQ(spool->bytes(), 0u);
+}
+
+TEST_F(SpoolTest, ANewSessionFollowsTheOldOne) {
+  const auto spool = Open();
+  const uint64_t first = spool->session();
+  auto batch = Batch();
+  batch.add_series()->set_ref(1);
+  ASSERT_TRUE(spool->Put(batch, 1));
+  ASSERT_TRUE(spool->StartSession());
+  batch = Batch();
+  batch.add_series()->set_ref(1);
+  ASSERT_TRUE(spool->Put(batch, 1));
+  EXPECT_EQ(batch.sequence(), 1u);
+  EXPECT_EQ(spool->Sessions(), (std::vector<uint64_t>{first, spool->session()}));
+  EXPECT_EQ((*spool->Read(spool->session(), 1))->series_before, 0u);
+}
+
+TEST_F(SpoolTest, InMemoryKeepsNoFiles) {
+  const auto spool = Spool::Open({.folder = "", .max_bytes = uint64_t{1} << 40});
+  ASSERT_TRUE(spool.has_value());
+  auto batch = Batch();
+  ASSERT_TRUE((*spool)->Put(batch, 1));
+  EXPECT_EQ((*spool)->batches(), 1u);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
+TEST_F(SpoolTest, ADamagedSpoolIsMovedAside) {
+  { Open(); }
+  std::ofstream(folder_ + "/spool/CURRENT") << "nonsense\n";
+  const auto spool = Open();
+  ASSERT_NE(spool, nullptr);
+  auto batch = Batch();
+  EXPECT_TRUE(spool->Put(batch, 1));
+  int folders = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) folders += entry.is_directory();
+  EXPECT_EQ(folders, 2);
+}
+
+TEST_F(SpoolTest, ASecondAgentIsRefused) {
+  const auto spool = Open();
+  EXPECT_FALSE(Spool::Open({.folder = folder_ + "/spool"}).has_value());
+}
+
+// A child writes until SIGKILL; what it said to have written must be there.
+TEST_F(SpoolTest, SurvivesSigkill) {
+  for (int round = 0; round < 5; ++round) {
+    int pipe_fds[2];
+    ASSERT_EQ(pipe(pipe_fds), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(pipe_fds[0]);
+      auto spool = Spool::Open({.folder = folder_ + "/spool", .max_bytes = 64 << 20});
+      if (!spool) _exit(1);
+      for (uint64_t i = 1;; ++i) {
+        auto batch = Batch(500, i);
+        if (!(*spool)->Put(batch, 1)) _exit(1);
+        const uint64_t written[] = {(*spool)->session(), i};
+        if (write(pipe_fds[1], written, sizeof written) != sizeof written) _exit(1);
+      }
+    }
+    close(pipe_fds[1]);
+    uint64_t written[2] = {};
+    for (int i = 0; i < 200 + 37 * round; ++i) {
+      ASSERT_EQ(read(pipe_fds[0], written, sizeof written), static_cast<ssize_t>(sizeof written));
+    }
+    kill(child, SIGKILL);
+    while (read(pipe_fds[0], written, sizeof written) == static_cast<ssize_t>(sizeof written)) {
+    }
+    close(pipe_fds[0]);
+    waitpid(child, nullptr, 0);
+    const auto spool = Open(64 << 20);
+    ASSERT_NE(spool, nullptr);
+    const auto sessions = spool->Sessions();
+    ASSERT_GE(sessions.size(), 2u);
+    EXPECT_EQ(sessions[sessions.size() - 2], written[0]);
+    EXPECT_GE(spool->LastSequence(written[0]), written[1]);
+    EXPECT_EQ(Read(*spool, written[0], written[1]).sequence(), written[1]);
+  }
+}
+
+}  // namespace
+}  // namespace faultline
