@@ -88,8 +88,9 @@ Agent::~Agent() {
   http_.reset();
   CloseLeaves();
   collector_host_.reset();
-  pipeline_.reset();
   uplink_.reset();
+  faults_.reset();
+  pipeline_.reset();
   transport_.reset();
   spool_.reset();
 }
@@ -124,6 +125,10 @@ Result<void> Agent::Assemble(ReadConfig reread) {
     loop_.After(kFlushSlot, kFlushWithinNs, [this] { pipeline_->Flush(); });
   };
   pipeline_ = std::make_unique<Pipeline>(std::move(pipeline), &clock_, spool_.get(), containers_.get());
+  faults_ = std::make_unique<FaultControl>(
+      *config_, *host_, containers_ == nullptr ? CgroupMounts() : containers_->mounts(), &pipeline_->Leaf("faults"),
+      [this](std::function<void()> work) { loop_.Post(std::move(work)); });
+  faults_->Start();
   if (config_->uplink().enabled()) FAULTLINE_TRY(OpenUplink());
   OpenLeaves();
   return OpenHttp();
@@ -139,7 +144,8 @@ Result<void> Agent::OpenUplink() {
   options.boot_id = host_->boot_id;
   options.reconnect_max_ns = ToNs(config_->uplink().reconnect_max());
   options.seed = std::random_device{}();
-  uplink_ = std::make_unique<Uplink>(std::move(options), &clock_, transport_.get(), spool_.get(), nullptr);
+  uplink_ = std::make_unique<Uplink>(std::move(options), &clock_, transport_.get(), spool_.get(), faults_.get());
+  uplink_->OnHeartbeatReply([this] { faults_->RenewLease(); });
   spool_->OnPut([this] { loop_.After(kUplinkSlot, 0, [this] { StepUplink(); }); });
   return {};
 }
@@ -166,8 +172,7 @@ void Agent::OpenLeaves() {
   collector_host_ = std::make_unique<CollectorHost>(host_, config_, containers_.get(), pipeline_.get(), post);
   AddCatalogues(*collector_host_, [](const CollectorRow&) { return true; });
   collector_host_->AddMade("collector", "own", "what the agent says about itself", false,
-                           MakeOwnMetrics({.host = host_.get(),
-                                           .pipeline = pipeline_.get(),
+                           MakeOwnMetrics({.pipeline = pipeline_.get(),
                                            .spool = spool_.get(),
                                            .uplink = uplink_.get(),
                                            .containers = containers_.get(),
@@ -178,6 +183,16 @@ void Agent::OpenLeaves() {
                                   [this, leaf = waker.leaf] { collector_host_->Wake(leaf); }));
   }
   inventory_at_ns_ = 0;
+  if (uplink_ != nullptr) uplink_->SetCapabilities(Capabilities());
+}
+
+std::vector<std::string> Agent::Capabilities() const {
+  std::vector<std::string> capabilities;
+  for (const LeafReport& report : collector_host_->Leaves()) {
+    if (report.running) capabilities.push_back(report.kind + "/" + report.name);
+  }
+  for (const std::string& name : faults_->Names()) capabilities.push_back("fault/" + name);
+  return capabilities;
 }
 
 void Agent::CloseLeaves() {
@@ -247,6 +262,14 @@ void Agent::EmitInventory() {
     status->set_running(report.running);
     status->set_reason(report.reason);
   }
+  const std::string why_off = faults_->WhyOff();
+  for (const FaultRow& row : FaultCatalogue()) {
+    v1::LeafStatus* status = inventory.add_leaves();
+    status->set_kind("fault");
+    status->set_name(std::string(row.name));
+    status->set_running(why_off.empty());
+    status->set_reason(why_off);
+  }
   pipeline_->Leaf("agent").Inventory(std::move(inventory));
 }
 
@@ -285,10 +308,14 @@ void Agent::Shutdown(int64_t deadline_ns) {
   stopping_ = true;
   spdlog::info("stopping: {} batches in the spool", spool_->batches());
   CloseLeaves();
+  faults_->Stop();
   pipeline_->Flush();
-  if (uplink_ == nullptr) return loop_.Stop();
   loop_.After(kStopSlot, deadline_ns, [this] { loop_.Stop(); });
-  StepUplink();
+  // After the last transitions, which Stop has posted.
+  loop_.Post([this] {
+    if (uplink_ == nullptr) return loop_.Stop();
+    StepUplink();
+  });
 }
 
 Page Agent::LeavesPage() const {
@@ -366,6 +393,10 @@ std::string ListCatalogues() {
   };
   add("collectors", CollectorCatalogue());
   add("probes", ProbeCatalogue());
+  text += "faults:\n";
+  for (const FaultRow& row : FaultCatalogue()) {
+    text += fmt::format("  {:24} {}; {}\n", row.name, row.doc, row.parameters);
+  }
   text += "log parsers:\n";
   for (const LogParserRow& row : LogParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
   return text;

@@ -12,6 +12,7 @@
 #include "agent/collector_host.h"
 #include "agent/containers/container_index.h"
 #include "agent/event_loop.h"
+#include "agent/fault_control.h"
 #include "agent/pipeline.h"
 #include "agent/spool.h"
 #include "agent/uplink.h"
@@ -46,6 +47,7 @@ class Agent {
   Result<void> OpenHttp();
   void OpenLeaves();
   void CloseLeaves();
+  std::vector<std::string> Capabilities() const;
   void Schedule();
   void Tick();
   void RefreshContainers();
@@ -70,6 +72,7 @@ class Agent {
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<ClientTransport> transport_;
 
+  std::unique_ptr<FaultControl> faults_;
   std::unique_ptr<AgentHttp> http_;
   std::vector<int> wakers_;      // of leaves, in the loop
   int uplink_watch_ = 0;

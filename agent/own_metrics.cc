@@ -1,21 +1,12 @@
 #include "agent/own_metrics.h"
 
-#include <sys/resource.h>
-
-#include "common/text.h"
-
 namespace faultline {
 namespace {
 
 constexpr auto kGauge = v1::METRIC_TYPE_GAUGE;
 constexpr auto kCounter = v1::METRIC_TYPE_COUNTER;
-constexpr int64_t kMemoryIntervalNs = 15 * kNsPerSecond;  // smaps_rollup walks the page tables
 
 constexpr MetricFamily kBuild{"faultline_agent_build_info", kGauge, "Version of the agent; the value is 1."};
-constexpr MetricFamily kCpu{"faultline_agent_cpu_seconds_total", kCounter,
-                            "CPU time of the agent, user and system."};
-constexpr MetricFamily kPss{"faultline_agent_memory_pss_bytes", kGauge,
-                            "Memory of the agent, with its share of what it shares."};
 constexpr MetricFamily kSeries{"faultline_agent_series", kGauge, "Series alive."};
 constexpr MetricFamily kProduced{"faultline_agent_records_produced_total", kCounter,
                                  "Records that leaves made: delivered, dropped or waiting."};
@@ -44,16 +35,12 @@ constexpr MetricFamily kOffset{"faultline_agent_clock_offset_seconds", kGauge,
 constexpr MetricFamily kExcess{"faultline_agent_excess_cgroups", kGauge,
                                "Cgroups beyond containers.max_cgroups, not looked at."};
 
-double Seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 class OwnMetrics final : public Collector {
  public:
   explicit OwnMetrics(OwnMetricsParts parts) : parts_(std::move(parts)) {}
 
   Result<void> Collect(Emitter& out) override {
-    Cost(out);
+    out.Sample(kBuild, {{"version", parts_.version}}, 1);
     Records(out);
     Spooled(out);
     if (parts_.uplink != nullptr) Link(out);
@@ -64,25 +51,6 @@ class OwnMetrics final : public Collector {
   }
 
  private:
-  void Cost(Emitter& out) {
-    out.Sample(kBuild, {{"version", parts_.version}}, 1);
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    out.Sample(kCpu, {}, Seconds(usage.ru_utime) + Seconds(usage.ru_stime));
-    const int64_t now = parts_.host->clock->SteadyNs();
-    if (pss_bytes_ == 0 || now - memory_at_ns_ >= kMemoryIntervalNs) {
-      memory_at_ns_ = now;
-      // Of this process, not of the host below host_root.
-      const auto text = FsRoot("/").Read("/proc/self/smaps_rollup");
-      std::string_view rest = text ? std::string_view(*text) : std::string_view();
-      std::string_view line;
-      while (NextLine(rest, line)) {
-        if (NextWord(line) == "Pss:") pss_bytes_ = static_cast<double>(ParseUint(NextWord(line)).value_or(0)) * 1024;
-      }
-    }
-    out.Sample(kPss, {}, pss_bytes_);
-  }
-
   void Records(Emitter& out) {
     const Pipeline& pipeline = *parts_.pipeline;
     const Spool::Counters& spool = parts_.spool->counters();
@@ -117,8 +85,6 @@ class OwnMetrics final : public Collector {
   }
 
   const OwnMetricsParts parts_;
-  int64_t memory_at_ns_ = 0;
-  double pss_bytes_ = 0;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What the agent says about itself, as faultline_agent_*: cost, queues, drops, spool, uplink. A leaf like any other, made by
-// the agent because it alone sees these parts.
+// What the agent says about itself, as faultline_agent_*: queues, drops, spool, uplink. A leaf like any other, made by
+// the agent because it alone sees these parts (what it costs is the leaf `self`).
 #pragma once
 
 #include <memory>
@@ -13,7 +13,6 @@ namespace faultline {
 
 // All outlive the collector; `uplink` may be null (not enabled).
 struct OwnMetricsParts {
-  const HostView* host = nullptr;
   const Pipeline* pipeline = nullptr;
   const Spool* spool = nullptr;
   const Uplink* uplink = nullptr;

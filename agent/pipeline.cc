@@ -129,18 +129,25 @@ void Pipeline::AddSample(LeafEmitter& leaf, const MetricFamily& family, LabelVie
 
 void Pipeline::AddSampleOf(LeafEmitter& leaf, const Origin& origin, const MetricFamily& family,
                            LabelViews labels, double value) {
-  const ContainerIdentity* who =
-      containers_ != nullptr && !origin.empty() ? containers_->Resolve(origin) : nullptr;
-  if (who == nullptr && !origin.empty()) ++unattributed_;
-  if (who == nullptr && origin.cgroup_path.empty() && !origin.empty()) {
-    // Without a name it would be taken for the node, or for another one that has no name either.
-    return Drop(leaf.name, "unattributed", 1);
+  if (origin.empty()) return AddSample(leaf, family, labels, {}, value);
+  const uint64_t misses = containers_ == nullptr ? 0 : containers_->misses();
+  const ContainerIdentity* who = containers_ == nullptr ? nullptr : containers_->Resolve(origin);
+  std::string_view id = who == nullptr ? origin.cgroup_path : std::string_view(who->cgroup_path);
+  if (who == nullptr) {
+    // The index knows the root cgroup as the node itself: neither a container nor a miss.
+    const bool is_node = containers_ != nullptr && containers_->misses() == misses;
+    if (!is_node) ++unattributed_;
+    if (is_node && origin.pid == 0) id = "/";
+    if (!is_node && id.empty() && origin.pid == 0) {
+      // A cgroup without a name would be taken for the node, or for another one that has no name either.
+      return Drop(leaf.name, "unattributed", 1);
+    }
   }
   const LabelView attribution[] = {
       {"namespace", who == nullptr ? std::string_view() : who->name_space},
       {"pod", who == nullptr ? std::string_view() : who->pod},
       {"container", who == nullptr ? std::string_view() : who->container},
-      {"id", who == nullptr ? origin.cgroup_path : std::string_view(who->cgroup_path)}};
+      {"id", id}};
   AddSample(leaf, family, labels, attribution, value);
 }
 
@@ -211,9 +218,10 @@ void Pipeline::Complete(v1::Subject* subject, const Origin& origin) {
   if (origin.pid != 0 && subject->pid() == 0) subject->set_pid(origin.pid);
   if (subject->cgroup().empty()) subject->set_cgroup(std::string(origin.cgroup_path));
   if (origin.empty() || containers_ == nullptr) return;
+  const uint64_t misses = containers_->misses();
   const ContainerIdentity* who = containers_->Resolve(origin);
   if (who == nullptr) {
-    ++unattributed_;
+    unattributed_ += containers_->misses() - misses;
     return;
   }
   subject->set_namespace_(who->name_space);

@@ -103,7 +103,7 @@ void Uplink::SendHello() {
   hello.set_version(options_.version);
   hello.set_session(spool_->session());
   hello.set_boot_id(options_.boot_id);
-  for (const std::string& capability : options_.capabilities) hello.add_capabilities(capability);
+  for (const std::string& capability : capabilities_) hello.add_capabilities(capability);
   hello.set_clock_unix_ns(clock_->UnixNs());
   for (const uint64_t session : spool_->Sessions()) {
     if (session != hello.session() && hello.spooled_sessions_size() < static_cast<int>(kMaxSpooledSessions)) {

@@ -27,7 +27,6 @@ struct UplinkOptions {
   std::string node;
   std::string version;
   std::string boot_id;
-  std::vector<std::string> capabilities;
   int64_t reconnect_min_ns = 100 * kNsPerMs;
   int64_t reconnect_max_ns = 5 * kNsPerSecond;
   int64_t heartbeat_ns = kNsPerSecond;
@@ -62,6 +61,8 @@ class Uplink {
   // Receives, times out, sends. Returns the steady time at which it wants to be called again at the latest; call it as
   // well when the transport is readable and when the spool got a batch.
   int64_t Step();
+  // Catalogue names of what runs here, told in the next hello: fault/cpu_stress, probe/syscalls …
+  void SetCapabilities(std::vector<std::string> capabilities) { capabilities_ = std::move(capabilities); }
   void OnHeartbeatReply(std::function<void()> call) { on_heartbeat_reply_ = std::move(call); }
 
   State state() const { return state_; }
@@ -106,6 +107,7 @@ class Uplink {
   CommandExecutor* const commands_;
   std::function<void()> on_heartbeat_reply_;
   std::mt19937_64 random_;
+  std::vector<std::string> capabilities_;
 
   State state_ = State::kWaiting;
   int64_t retry_at_ns_ = 0;
