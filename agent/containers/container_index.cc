@@ -33,6 +33,7 @@ struct Standing {
 struct Found {
   uint64_t key_inode = 0;
   uint64_t unified_inode = 0;
+  uint64_t memory_inode = 0;  // in v1's memory hierarchy
   int64_t born_unix_ns = 0;
 };
 
@@ -82,6 +83,31 @@ class CgroupIndex final : public ContainerIndex {
     const ContainerIdentity* identity = Find(origin, is_root);
     if (identity == nullptr && !is_root) ++misses_;
     return identity;
+  }
+
+  KernelOwner ResolveKernelKey(uint64_t key) override {
+    KernelOwner owner;
+    if ((key & kV1KeyBit) == 0) {
+      bool is_root = false;
+      owner.container = Find(Origin{.cgroup_id = key}, is_root);
+      owner.is_node = is_root || unified_tree_ == nullptr;  // without v2, all tasks are in its root
+    } else if (const auto found = by_memory_inode_.find(key & ~kV1KeyBit); found != by_memory_inode_.end()) {
+      owner.container = &identities_[found->second];
+    }
+    return owner;
+  }
+
+  std::vector<uint64_t> KernelKeys(std::string_view cgroup_path) const override {
+    std::vector<uint64_t> keys;
+    for (const CgroupTree* tree : {unified_tree_, memory_tree_}) {
+      if (tree == nullptr) continue;
+      tree->ForEach([&](const std::string& path, uint64_t inode, int64_t) {
+        const bool below = path.size() > cgroup_path.size() && path[cgroup_path.size()] == '/';
+        if (!path.starts_with(cgroup_path) || !(below || path.size() == cgroup_path.size())) return;
+        keys.push_back(tree == unified_tree_ ? inode : inode | kV1KeyBit);
+      });
+    }
+    return keys;
   }
 
   const std::vector<ContainerIdentity>& containers() const override { return identities_; }
@@ -144,19 +170,17 @@ class CgroupIndex final : public ContainerIndex {
   // The unified, memory and CPU hierarchies are looked at in every pass, one of the others in each: a cgroup that
   // exists in, say, pids alone is seen a few passes late.
   void AddTrees() {
-    const auto add = [&](const std::string& mount_point) {
-      if (mount_point.empty() || std::find(mount_points_.begin(), mount_points_.end(), mount_point) !=
-                                     mount_points_.end()) {
-        return;
-      }
+    const auto add = [&](const std::string& mount_point) -> const CgroupTree* {
+      const auto same = std::find(mount_points_.begin(), mount_points_.end(), mount_point);
+      if (same != mount_points_.end()) return trees_[static_cast<size_t>(same - mount_points_.begin())].get();
       mount_points_.push_back(mount_point);
       // Nested cgroups of containers are not listed but must resolve: leave them room.
       trees_.push_back(std::make_unique<CgroupTree>(host_.fs.Path(mount_point), size_t{2} * max_cgroups_));
+      return trees_.back().get();
     };
-    add(mounts_.unified);
-    for (const char* controller : {"memory", "cpu"}) {
-      if (mounts_.IsV1(controller)) add(mounts_.Folder(controller, ""));
-    }
+    if (!mounts_.unified.empty()) unified_tree_ = add(mounts_.unified);
+    if (mounts_.IsV1("memory")) memory_tree_ = add(mounts_.Folder("memory", ""));
+    if (mounts_.IsV1("cpu")) add(mounts_.Folder("cpu", ""));
     primary_trees_ = next_tree_ = trees_.size();
     for (const auto& [controller, mount_point] : mounts_.v1) {
       if (!controller.starts_with("name=") && controller != "devices") add(mount_point);
@@ -165,11 +189,11 @@ class CgroupIndex final : public ContainerIndex {
 
   void Rebuild() {
     std::map<std::string, Found> found;
-    for (size_t i = 0; i < trees_.size(); ++i) {
-      const bool unified = !mounts_.unified.empty() && i == 0;
-      trees_[i]->ForEach([&](const std::string& path, uint64_t inode, int64_t born_unix_ns) {
+    for (const auto& tree : trees_) {
+      tree->ForEach([&](const std::string& path, uint64_t inode, int64_t born_unix_ns) {
         Found& entry = found[path];
-        if (unified) entry.unified_inode = inode;
+        if (tree.get() == unified_tree_) entry.unified_inode = inode;
+        if (tree.get() == memory_tree_) entry.memory_inode = inode;
         if (entry.key_inode != 0) return;
         entry.key_inode = inode;
         entry.born_unix_ns = born_unix_ns;
@@ -182,6 +206,7 @@ class CgroupIndex final : public ContainerIndex {
     standings_.clear();
     by_path_.clear();
     by_id_.clear();
+    by_memory_inode_.clear();
     by_container_id_.clear();
     unlisted_ = 0;
     for (const auto& [path, entry] : found) {
@@ -201,19 +226,20 @@ class CgroupIndex final : public ContainerIndex {
     const bool excluded = std::any_of(exclude_.begin(), exclude_.end(), [&](const auto& expression) {
       return re2::RE2::FullMatch(path, *expression);
     });
-    if (!in_container && !excluded && identities_.size() < max_cgroups_) {
+    const bool listed = !in_container && !excluded && identities_.size() < max_cgroups_;
+    if (!in_container && !excluded && !listed) ++unlisted_;
+    if (listed) {
       by_path_.emplace(path, identities_.size());
       identities_.push_back(old != nullptr ? std::move(*old) : NameOf(path));
       if (old == nullptr) identities_.back().started_unix_ns = entry.born_unix_ns;
       identities_.back().cgroup_id = entry.unified_inode;
       standings_.push_back(standing);
-      if (entry.unified_inode != 0) by_id_[entry.unified_inode] = identities_.size() - 1;
       const std::string& id = identities_.back().container_id;
       if (!id.empty()) by_container_id_[id] = identities_.size() - 1;
-      return;
     }
-    if (!in_container && !excluded) ++unlisted_;
-    if (above && entry.unified_inode != 0) by_id_[entry.unified_inode] = *above;
+    const auto owner = listed ? std::optional(identities_.size() - 1) : above;
+    if (owner && entry.unified_inode != 0) by_id_[entry.unified_inode] = *owner;
+    if (owner && entry.memory_inode != 0) by_memory_inode_[entry.memory_inode] = *owner;
   }
 
   static ContainerIdentity NameOf(const std::string& path) {
@@ -262,7 +288,7 @@ class CgroupIndex final : public ContainerIndex {
       if (const auto found = by_id_.find(origin.cgroup_id); found != by_id_.end()) {
         return &identities_[found->second];
       }
-      is_root = !mounts_.unified.empty() && trees_[0]->root_inode() == origin.cgroup_id;
+      is_root = unified_tree_ != nullptr && unified_tree_->root_inode() == origin.cgroup_id;
     }
     if (!origin.cgroup_path.empty()) {
       if (const auto at = AtOrAbove(origin.cgroup_path)) return &identities_[*at];
@@ -306,7 +332,9 @@ class CgroupIndex final : public ContainerIndex {
   std::vector<std::unique_ptr<re2::RE2>> exclude_;
   std::vector<std::unique_ptr<IdentitySource>> sources_;
   std::vector<std::string> mount_points_;             // of trees_, in the same order
-  std::vector<std::unique_ptr<CgroupTree>> trees_;    // unified first, if there is one
+  std::vector<std::unique_ptr<CgroupTree>> trees_;
+  const CgroupTree* unified_tree_ = nullptr;
+  const CgroupTree* memory_tree_ = nullptr;           // v1's
   size_t primary_trees_ = 0;
   size_t next_tree_ = 0;
   bool built_ = false;
@@ -315,6 +343,7 @@ class CgroupIndex final : public ContainerIndex {
   std::unordered_map<std::string, size_t, StringHash, std::equal_to<>> by_path_;
   std::unordered_map<std::string, size_t> by_container_id_;
   std::unordered_map<uint64_t, size_t> by_id_;        // nested cgroups of containers too
+  std::unordered_map<uint64_t, size_t> by_memory_inode_;
   uint64_t unlisted_ = 0;
   uint64_t misses_ = 0;
 };

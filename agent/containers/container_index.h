@@ -32,6 +32,14 @@ struct ContainerIdentity {
   std::vector<std::pair<std::string, std::string>> labels;  // of the pod, where known
 };
 
+// What a BPF program says of a task (bpf/include/cgroup_key.h): the id of its v2 cgroup, or with kV1KeyBit that of its
+// cgroup in v1's memory hierarchy.
+constexpr uint64_t kV1KeyBit = uint64_t{1} << 63;
+struct KernelOwner {
+  bool is_node = false;                          // in the root cgroup
+  const ContainerIdentity* container = nullptr;  // neither: nobody known, yet or any more
+};
+
 // Paths of the hierarchies, as seen from the host root (FsRoot::Path opens them): cgroup v1 mounts one per controller.
 struct CgroupMounts {
   std::string unified;  // v2 mount point, empty if none
@@ -55,6 +63,9 @@ class ContainerIndex {
   // for the root cgroup, which is the node itself.
   // A cgroup that is not listed but lies below a listed one resolves to that one. Pointers live until Refresh.
   virtual const ContainerIdentity* Resolve(const Origin& origin) = 0;
+  virtual KernelOwner ResolveKernelKey(uint64_t key) = 0;
+  // The keys of the cgroup at `cgroup_path` and of all below it.
+  virtual std::vector<uint64_t> KernelKeys(std::string_view cgroup_path) const = 0;
   virtual const std::vector<ContainerIdentity>& containers() const = 0;
   virtual uint64_t misses() const = 0;
   // Cgroups that containers.max_cgroups kept out at the last Refresh, at least: what lies below them is not seen.

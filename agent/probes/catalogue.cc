@@ -3,6 +3,13 @@
 
 namespace faultline {
 
-std::span<const CollectorRow> ProbeCatalogue() { return {}; }
+Result<std::unique_ptr<Collector>> MakeSyscallsProbe(const LeafContext&);
+
+std::span<const CollectorRow> ProbeCatalogue() {
+  static constexpr CollectorRow kRows[] = {
+      {"syscalls", "duration and errors of system calls by container", true, false, MakeSyscallsProbe},
+  };
+  return kRows;
+}
 
 }  // namespace faultline

@@ -220,6 +220,23 @@ TEST_F(ContainerIndexTest, PidsResolveInHybrid) {
   EXPECT_EQ(index_->Pids("/nobody").error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(ContainerIndexTest, KernelKeysResolveInBothHierarchies) {
+  tree_.File("/proc/self/mountinfo",
+             "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+             "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+  tree_.Folder("/sys/fs/cgroup/memory/a/inner");
+  tree_.Folder("/sys/fs/cgroup/memory/ab");
+  tree_.Folder("/sys/fs/cgroup/unified/a");
+  Make();
+  const auto keys = index_->KernelKeys("/a");
+  ASSERT_EQ(keys.size(), 3u);  // in v2; in memory: itself and inner
+  std::multiset<std::string> paths;
+  for (const uint64_t key : keys) paths.insert(index_->ResolveKernelKey(key).container->cgroup_path);
+  EXPECT_EQ(paths, (std::multiset<std::string>{"/a", "/a", "/a/inner"}));
+  EXPECT_EQ(index_->ResolveKernelKey(12345).container, nullptr);
+  EXPECT_FALSE(index_->ResolveKernelKey(12345).is_node);
+}
+
 TEST_F(ContainerIndexTest, TheLimitIsKeptAndTheExcessCounted) {
   Unified();
   config_.mutable_containers()->set_max_cgroups(10);

@@ -1,0 +1,123 @@
+#include "agent/probes/syscall_series.h"
+
+#include <numeric>
+
+#include "agent/probes/syscall_names.h"
+#include "common/text.h"
+
+namespace faultline {
+namespace {
+
+constexpr std::string_view kOther = "other";
+constexpr char kHelp[] = "Duration of system calls of the container, as the kernel saw it.";
+constexpr MetricFamily kBucket = {"container_syscall_duration_seconds_bucket", v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr MetricFamily kSum = {"container_syscall_duration_seconds_sum", v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr MetricFamily kCount = {"container_syscall_duration_seconds_count", v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr MetricFamily kErrors = {"container_syscall_errors_total", v1::METRIC_TYPE_COUNTER,
+                                  "System calls of the container that returned an error."};
+
+const std::array<std::string, SYSCALL_BUCKETS>& Bounds() {
+  static const auto bounds = [] {
+    std::array<std::string, SYSCALL_BUCKETS> texts;
+    for (size_t i = 0; i + 1 < texts.size(); ++i) {
+      const uint64_t ns = uint64_t{1} << (SYSCALL_FIRST_BUCKET_LOG2 + 2 * i);
+      texts[i] = FormatDouble(static_cast<double>(ns) / 1e9);
+    }
+    texts.back() = "+Inf";
+    return texts;
+  }();
+  return bounds;
+}
+
+void EmitOne(std::string_view owner, const MetricFamily& family, LabelViews labels, double value, Emitter& out) {
+  if (owner != "/") return out.SampleOf(Origin{.cgroup_path = owner}, family, labels, value);
+  std::array<LabelView, 3> with_id = {{{"id", "/"}}};
+  std::copy(labels.begin(), labels.end(), with_id.begin() + 1);
+  out.Sample(family, LabelViews(with_id.data(), labels.size() + 1), value);
+}
+
+void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTimes& times, Emitter& out) {
+  uint64_t below = 0;
+  for (size_t i = 0; i < SYSCALL_BUCKETS; ++i) {
+    below += times.buckets[i];
+    const LabelView labels[] = {{"syscall", syscall}, {"le", Bounds()[i]}};
+    EmitOne(owner, kBucket, labels, static_cast<double>(below), out);
+  }
+  const LabelView labels[] = {{"syscall", syscall}};
+  EmitOne(owner, kSum, labels, static_cast<double>(times.sum_ns) / 1e9, out);
+  EmitOne(owner, kCount, labels, static_cast<double>(below), out);
+}
+
+}  // namespace
+
+uint64_t SyscallTimes::Count() const { return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0}); }
+
+void SyscallTimes::Add(const SyscallTimes& other) {
+  sum_ns += other.sum_ns;
+  for (size_t i = 0; i < buckets.size(); ++i) buckets[i] += other.buckets[i];
+}
+
+SyscallSeries::Owner& SyscallSeries::OwnerAt(std::string_view path) {
+  const auto found = owners_.find(path);
+  return found != owners_.end() ? found->second : owners_.emplace(path, Owner()).first->second;
+}
+
+template <typename Map>
+bool SyscallSeries::Admit(Map& map, const typename Map::key_type& key, size_t most) {
+  auto& wanted = map[key];
+  wanted.active_pass = pass_;
+  if (wanted.shown) return true;
+  size_t shown = 0;
+  auto* idlest = &wanted;
+  for (auto& [other_key, other] : map) {
+    if (!other.shown) continue;
+    ++shown;
+    if (other.active_pass < idlest->active_pass) idlest = &other;
+  }
+  if (shown >= most) {
+    if (idlest->active_pass + kIdlePasses > pass_) return false;
+    idlest->shown = false;
+  }
+  return wanted.shown = true;
+}
+
+void SyscallSeries::AddCalls(std::string_view path, uint32_t number, const SyscallTimes& delta) {
+  if (delta.Count() == 0) return;
+  Owner& owner = OwnerAt(path);
+  SyscallTimes& times =
+      Admit(owner.calls, number, kMaxSyscalls) ? owner.calls[number].value : owner.other_calls;
+  times.Add(delta);
+}
+
+void SyscallSeries::AddErrors(std::string_view path, uint32_t number, uint32_t error_number, uint64_t delta) {
+  if (delta == 0) return;
+  Owner& owner = OwnerAt(path);
+  const ErrorKey key(number, error_number);
+  uint64_t& count = Admit(owner.errors, key, kMaxErrors) ? owner.errors[key].value : owner.other_errors;
+  count += delta;
+}
+
+void SyscallSeries::Forget(std::string_view path) {
+  if (const auto found = owners_.find(path); found != owners_.end()) owners_.erase(found);
+}
+
+void SyscallSeries::Emit(Emitter& out) const {
+  for (const auto& [path, owner] : owners_) {
+    for (const auto& [number, calls] : owner.calls) {
+      if (calls.shown) EmitTimes(path, SyscallName(number), calls.value, out);
+    }
+    if (owner.other_calls.Count() > 0) EmitTimes(path, kOther, owner.other_calls, out);
+    for (const auto& [key, errors] : owner.errors) {
+      if (!errors.shown) continue;
+      const std::string syscall = SyscallName(key.first), error_name = ErrnoName(key.second);
+      const LabelView labels[] = {{"syscall", syscall}, {"errno", error_name}};
+      EmitOne(path, kErrors, labels, static_cast<double>(errors.value), out);
+    }
+    if (owner.other_errors > 0) {
+      const LabelView labels[] = {{"syscall", kOther}, {"errno", kOther}};
+      EmitOne(path, kErrors, labels, static_cast<double>(owner.other_errors), out);
+    }
+  }
+}
+
+}  // namespace faultline
