@@ -145,6 +145,12 @@ std::vector<FaultLabel> GroundTruth::Active() const {
   return found;
 }
 
+std::optional<FaultLabel> GroundTruth::Find(const std::string& uid) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto at = impl_->labels.find(uid);
+  return at == impl_->labels.end() ? std::nullopt : std::optional(at->second);
+}
+
 Result<void> GroundTruth::Add(FaultLabel label) {
   if (label.fault.empty()) return Fail(ErrorCode::kInvalidArgument, "fault: is missing");
   if (label.begin_unix_ns <= 0) return Fail(ErrorCode::kInvalidArgument, "begin: is missing");

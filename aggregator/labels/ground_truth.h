@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ class GroundTruth {
   // Labels that overlap [begin, end], oldest first.
   std::vector<FaultLabel> Between(int64_t begin_unix_ns, int64_t end_unix_ns) const;
   std::vector<FaultLabel> Active() const;
+  std::optional<FaultLabel> Find(const std::string& uid) const;
   // By hand or imported; kInvalidArgument names the field.
   Result<void> Add(FaultLabel label);
 

@@ -35,6 +35,8 @@ int IndexOf(const std::array<std::string_view, N>& names, std::string_view name)
   return 0;
 }
 
+}  // namespace
+
 json::object SubjectToJson(const v1::Subject& subject) {
   json::object object;
   const auto put = [&](std::string_view name, const std::string& text) {
@@ -61,8 +63,6 @@ v1::Subject SubjectFromJson(const json::value& value) {
   subject.set_pid(static_cast<uint32_t>(NumberOf(value, "pid")));
   return subject;
 }
-
-}  // namespace
 
 std::string_view FaultPhaseName(v1::FaultPhase phase) {
   const auto index = static_cast<size_t>(phase);

@@ -12,6 +12,8 @@ namespace faultline {
 boost::json::object LabelToJson(const FaultLabel& label);
 // Reads what LabelToJson writes; kCorruption names the field.
 Result<FaultLabel> LabelFromJson(const boost::json::value& value);
+boost::json::object SubjectToJson(const v1::Subject& subject);
+v1::Subject SubjectFromJson(const boost::json::value& value);
 boost::json::object EffectToJson(const v1::Effect& effect);
 v1::Effect EffectFromJson(const boost::json::value& value);
 // injected, verified, recovered, failed … and back.
