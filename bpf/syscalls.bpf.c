@@ -77,7 +77,7 @@ static __always_inline void count_error(struct syscall_key *key, long result) {
     count = bpf_map_lookup_elem(&errors, key);
     if (!count) {
       // The call itself is in `times`; what is lost is only which errno it was.
-      my_account()->errors_map_full++;
+      my_account()->counts_lost++;
       return;
     }
   }

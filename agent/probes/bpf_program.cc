@@ -138,7 +138,7 @@ account ProbeBooks::Sum() const {
     sum.dropped_map_full += accounts_[i].dropped_map_full;
     sum.dropped_no_storage += accounts_[i].dropped_no_storage;
     sum.dropped_ring_full += accounts_[i].dropped_ring_full;
-    sum.errors_map_full += accounts_[i].errors_map_full;
+    sum.counts_lost += accounts_[i].counts_lost;
   }
   return sum;
 }
@@ -166,6 +166,9 @@ void ProbeBooks::Emit(Emitter& out) {
                                             "Records that the probe had to give up."};
   static constexpr MetricFamily kPending = {"faultline_probe_pending", v1::METRIC_TYPE_GAUGE,
                                             "Records whose owner is not known yet."};
+  static constexpr MetricFamily kCountsLost = {
+      "faultline_probe_counts_lost_total", v1::METRIC_TYPE_COUNTER,
+      "Increments of counters beside the records (errors by errno, processes by cgroup) that found no room."};
   const account sum = Sum();
   SetDrop("map_full", sum.dropped_map_full);
   SetDrop("no_storage", sum.dropped_no_storage);
@@ -173,6 +176,7 @@ void ProbeBooks::Emit(Emitter& out) {
   out.Sample(kProduced, {{"probe", probe_}}, static_cast<double>(sum.produced));
   out.Sample(kDelivered, {{"probe", probe_}}, static_cast<double>(delivered_));
   out.Sample(kPending, {{"probe", probe_}}, static_cast<double>(pending_));
+  out.Sample(kCountsLost, {{"probe", probe_}}, static_cast<double>(sum.counts_lost));
   for (Drop& drop : drops_) {
     out.Sample(kDropped, {{"probe", probe_}, {"reason", drop.reason}}, static_cast<double>(drop.count));
     if (drop.count > drop.told) out.Dropped(drop.reason, drop.count - drop.told);

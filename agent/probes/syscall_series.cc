@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "agent/probes/series_owner.h"
 #include "agent/probes/syscall_names.h"
 #include "common/text.h"
 
@@ -29,23 +30,16 @@ const std::array<std::string, SYSCALL_BUCKETS>& Bounds() {
   return bounds;
 }
 
-void EmitOne(std::string_view owner, const MetricFamily& family, LabelViews labels, double value, Emitter& out) {
-  if (owner != "/") return out.SampleOf(Origin{.cgroup_path = owner}, family, labels, value);
-  std::array<LabelView, 3> with_id = {{{"id", "/"}}};
-  std::copy(labels.begin(), labels.end(), with_id.begin() + 1);
-  out.Sample(family, LabelViews(with_id.data(), labels.size() + 1), value);
-}
-
 void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTimes& times, Emitter& out) {
   uint64_t below = 0;
   for (size_t i = 0; i < SYSCALL_BUCKETS; ++i) {
     below += times.buckets[i];
     const LabelView labels[] = {{"syscall", syscall}, {"le", Bounds()[i]}};
-    EmitOne(owner, kBucket, labels, static_cast<double>(below), out);
+    SampleOfOwner(owner, kBucket, labels, static_cast<double>(below), out);
   }
   const LabelView labels[] = {{"syscall", syscall}};
-  EmitOne(owner, kSum, labels, static_cast<double>(times.sum_ns) / 1e9, out);
-  EmitOne(owner, kCount, labels, static_cast<double>(below), out);
+  SampleOfOwner(owner, kSum, labels, static_cast<double>(times.sum_ns) / 1e9, out);
+  SampleOfOwner(owner, kCount, labels, static_cast<double>(below), out);
 }
 
 }  // namespace
@@ -111,11 +105,11 @@ void SyscallSeries::Emit(Emitter& out) const {
       if (!errors.shown) continue;
       const std::string syscall = SyscallName(key.first), error_name = ErrnoName(key.second);
       const LabelView labels[] = {{"syscall", syscall}, {"errno", error_name}};
-      EmitOne(path, kErrors, labels, static_cast<double>(errors.value), out);
+      SampleOfOwner(path, kErrors, labels, static_cast<double>(errors.value), out);
     }
     if (owner.other_errors > 0) {
       const LabelView labels[] = {{"syscall", kOther}, {"errno", kOther}};
-      EmitOne(path, kErrors, labels, static_cast<double>(owner.other_errors), out);
+      SampleOfOwner(path, kErrors, labels, static_cast<double>(owner.other_errors), out);
     }
   }
 }

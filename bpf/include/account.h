@@ -16,7 +16,7 @@ struct account {
   __u64 dropped_map_full;
   __u64 dropped_no_storage;
   __u64 dropped_ring_full;
-  __u64 errors_map_full;  // not a drop: the record is counted, its errno is not
+  __u64 counts_lost;  // not a drop: a counter beside the records found no room
   __u64 unused[3];
 };
 
