@@ -93,7 +93,7 @@ class RecordingEmitter final : public Emitter {
   std::string Text() const {
     std::map<std::string, std::vector<std::string>> families;
     for (const RecordedSample& sample : samples) {
-      families["# TYPE " + sample.name + " " + TypeName(sample.type)].push_back(
+      families["# TYPE " + FamilyName(sample) + " " + TypeName(sample.type)].push_back(
           SeriesText(sample) + " " + FormatDouble(sample.value));
     }
     std::string text;
@@ -113,10 +113,33 @@ class RecordingEmitter final : public Emitter {
     std::string text = sample.name;
     char separator = '{';
     for (const auto& [name, value] : sample.labels) {
-      text += separator + name + "=\"" + value + '"';
+      text += separator + name + "=\"" + Escape(value) + '"';
       separator = ',';
     }
     return separator == '{' ? text : text + '}';
+  }
+  // The series x_bucket, x_sum and x_count of a histogram or summary are of the family x.
+  static std::string FamilyName(const RecordedSample& sample) {
+    const bool has_parts =
+        sample.type == v1::METRIC_TYPE_HISTOGRAM || sample.type == v1::METRIC_TYPE_SUMMARY;
+    for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
+      if (has_parts && sample.name.ends_with(part)) {
+        return sample.name.substr(0, sample.name.size() - part.size());
+      }
+    }
+    return sample.name;
+  }
+  static std::string Escape(std::string_view value) {
+    std::string text;
+    for (const char c : value) {
+      if (c == '\\' || c == '"') text += '\\';
+      if (c == '\n') {
+        text += "\\n";
+      } else {
+        text += c;
+      }
+    }
+    return text;
   }
   static std::string TypeName(v1::MetricType type) {
     switch (type) {
