@@ -57,7 +57,11 @@ double Element(const Binary& binary, double left, double right, double kept) {
   return holds ? kept : Absent();
 }
 
-bool DropsName(const Binary& binary) { return binary.return_bool || !IsComparison(binary.op); }
+bool DropsName(const Binary& binary) {
+  // atan2 keeps it, in Prometheus 2.42 too.
+  return binary.return_bool ||
+         (!IsComparison(binary.op) && binary.op != TokenKind::kAtan2);
+}
 
 }  // namespace
 

@@ -54,16 +54,31 @@ Result<void> Evaluator::Stream(const Expr& expr, const Steps& steps, const Sink&
   return {};
 }
 
+Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector& selector,
+                                                           int64_t begin_ms, int64_t end_ms) {
+  FAULTLINE_ASSIGN(const std::vector<SeriesId> ids,
+                   source_.Select(selector.matchers, begin_ms, end_ms));
+  std::vector<Selected> selected;
+  selected.reserve(ids.size());
+  for (const SeriesId id : ids) {
+    FAULTLINE_ASSIGN(Labels labels, source_.LabelsOf(id));
+    selected.push_back({std::move(labels), id});
+  }
+  std::sort(selected.begin(), selected.end(),
+            [](const Selected& a, const Selected& b) { return a.labels < b.labels; });
+  return selected;
+}
+
 Result<void> Evaluator::StreamSelector(const VectorSelector& selector, const Steps& steps,
                                        bool times, const Sink& sink) {
   const int64_t first = ReferenceTime(selector.modifiers, steps.start_ms);
   const int64_t last = ReferenceTime(selector.modifiers, steps.end_ms());
-  FAULTLINE_ASSIGN(const std::vector<SeriesId> ids,
-                   source_.Select(selector.matchers, first - options_.lookback_ms, last));
-  for (const SeriesId id : ids) {
+  FAULTLINE_ASSIGN(std::vector<Selected> selected,
+                   Select(selector, first - options_.lookback_ms, last));
+  for (Selected& series : selected) {
     FAULTLINE_TRY(CheckStop());
     FAULTLINE_ASSIGN(const std::vector<Sample> samples,
-                     source_.Fetch(id, first - options_.lookback_ms, last));
+                     source_.Fetch(series.id, first - options_.lookback_ms, last));
     if (samples.empty()) continue;
     Column column{{}, std::vector<double>(steps.count)};
     bool any = false;
@@ -79,7 +94,7 @@ Result<void> Evaluator::StreamSelector(const VectorSelector& selector, const Ste
       any = true;
     }
     if (!any) continue;
-    FAULTLINE_ASSIGN(column.labels, source_.LabelsOf(id));
+    column.labels = std::move(series.labels);
     FAULTLINE_TRY(sink(std::move(column)));
   }
   return {};
@@ -221,18 +236,17 @@ Result<void> Evaluator::RangeColumns(const FunctionRow& function, const Expr& ra
   const VectorSelector& selector = *matrix.selector;
   const auto end_of = [&](size_t i) { return ReferenceTime(selector.modifiers, steps.At(i)); };
   const int64_t first = end_of(0) - matrix.range_ms, last = end_of(steps.count - 1);
-  FAULTLINE_ASSIGN(const std::vector<SeriesId> ids, source_.Select(selector.matchers, first, last));
+  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(selector, first, last));
   RangeLoop loop(function, parameters, steps, matrix.range_ms);
-  for (const SeriesId id : ids) {
+  for (Selected& series : selected) {
     FAULTLINE_TRY(CheckStop());
-    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_.Fetch(id, first, last));
+    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_.Fetch(series.id, first, last));
     DropStale(samples);
     if (samples.empty()) continue;
     std::vector<double> values;
     FAULTLINE_ASSIGN(const bool any, loop.Run(samples, end_of, stop, values));
     if (!any) continue;
-    FAULTLINE_ASSIGN(Labels labels, source_.LabelsOf(id));
-    FAULTLINE_TRY(finish(std::move(labels), std::move(values)));
+    FAULTLINE_TRY(finish(std::move(series.labels), std::move(values)));
   }
   return {};
 }
@@ -270,17 +284,15 @@ Result<std::vector<ResultSeries>> Evaluator::EvalRangeVector(const Expr& expr, i
   const auto& matrix = static_cast<const MatrixSelector&>(range);
   const int64_t end_ms = ReferenceTime(matrix.selector->modifiers, time_ms);
   const int64_t begin_ms = end_ms - matrix.range_ms;
-  FAULTLINE_ASSIGN(const std::vector<SeriesId> ids,
-                   source_.Select(matrix.selector->matchers, begin_ms, end_ms));
+  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(*matrix.selector, begin_ms, end_ms));
   Matrix charged;
-  for (const SeriesId id : ids) {
+  for (Selected& series : selected) {
     FAULTLINE_TRY(CheckStop());
-    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_.Fetch(id, begin_ms, end_ms));
+    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_.Fetch(series.id, begin_ms, end_ms));
     DropStale(samples);
     if (samples.empty()) continue;
     FAULTLINE_TRY(Reserve(charged, samples.size()));
-    FAULTLINE_ASSIGN(Labels labels, source_.LabelsOf(id));
-    result.push_back({std::move(labels), std::move(samples)});
+    result.push_back({std::move(series.labels), std::move(samples)});
   }
   return result;
 }

@@ -55,6 +55,13 @@ class Evaluator {
  private:
   // Where the end of the range or the instant of a selector lies at a step.
   int64_t ReferenceTime(const TimeModifiers& modifiers, int64_t step_ms) const;
+  struct Selected {
+    Labels labels;
+    SeriesId id = 0;
+  };
+  // Sorted by labels: results do not depend on the order in which a store keeps its series.
+  Result<std::vector<Selected>> Select(const VectorSelector& selector, int64_t begin_ms,
+                                       int64_t end_ms);
   Result<void> StreamSelector(const VectorSelector& selector, const Steps& steps, bool times,
                               const Sink& sink);
   Result<void> StreamRangeCall(const Call& call, const Steps& steps, const Sink& sink);

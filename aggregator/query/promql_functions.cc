@@ -17,13 +17,15 @@ namespace whole = whole_functions;
 // -----------------------------------------------------------------------------------------
 constexpr double kPi = std::numbers::pi;
 
-// As Go's math.Max and math.Min: NaN wins.
+// As Go's math.Max and math.Min: the winning infinity beats NaN, and NaN beats the rest.
 double Greater(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? std::nan("") : std::max(a, b);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (a == kInfinity || b == kInfinity) return kInfinity;
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (a == 0 && b == 0) return std::signbit(a) ? b : a;
+  return std::max(a, b);
 }
-double Lesser(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? std::nan("") : std::min(a, b);
-}
+double Lesser(double a, double b) { return -Greater(-a, -b); }
 
 double Round(double v, const double* p) {
   const double inverse = 1.0 / p[0];

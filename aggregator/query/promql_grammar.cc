@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "aggregator/query/number_text.h"
 #include "aggregator/query/promql_functions.h"
 #include "aggregator/query/promql_parser.h"
 #include "common/text.h"
@@ -466,8 +467,9 @@ Result<void> Grammar::AtModifier(Expr& expr) {
   }
   TimeModifiers* modifiers = ModifiersOf(expr);
   if (modifiers != nullptr && !(std::abs(seconds) < 9.2e15)) {
-    return FailAt(expr.where.begin,
-                  fmt::format("timestamp out of bounds for @ modifier: {:f}", seconds));
+    const std::string text =
+        std::isfinite(seconds) ? fmt::format("{:f}", seconds) : GoFloatText(seconds);
+    return FailAt(expr.where.begin, "timestamp out of bounds for @ modifier: " + text);
   }
   if (modifiers == nullptr) {
     return FailAt(expr.where.begin,

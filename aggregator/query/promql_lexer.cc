@@ -264,7 +264,10 @@ Token Lexer::StatementRest(int c) {
       ++paren_depth_;
       return Emit(TokenKind::kLeftParen);
     case ')':
-      if (--paren_depth_ < 0) return Failed("unexpected right parenthesis ')'");
+      if (--paren_depth_ < 0) {
+        start_ = position_;
+        return Failed("unexpected right parenthesis ')'");
+      }
       return Emit(TokenKind::kRightParen);
     case '{':
       brace_open_ = true;
@@ -329,13 +332,14 @@ bool Lexer::ScanRestOfDuration() {
     if (!Accept("smhdw")) return false;
     Accept("s");
   }
-  return !IsAlphaNumeric(Peek());
+  if (!IsAlphaNumeric(Peek())) return true;
+  ++position_;  // into the error message
+  return false;
 }
 
 Token Lexer::NumberOrDuration() {
   if (ScanNumber()) return Emit(TokenKind::kNumber);
   if (ScanRestOfDuration()) return Emit(TokenKind::kDuration);
-  if (position_ < query_.size()) ++position_;
   return Failed("bad number or duration syntax: " +
                 Quote(query_.substr(start_, position_ - start_)));
 }
@@ -343,7 +347,6 @@ Token Lexer::NumberOrDuration() {
 Token Lexer::BracketDuration() {
   if (ScanNumber()) return Failed("missing unit character in duration");
   if (ScanRestOfDuration()) return Emit(TokenKind::kDuration);
-  if (position_ < query_.size()) ++position_;
   return Failed("bad duration syntax: " + Quote(query_.substr(start_, position_ - start_)));
 }
 
