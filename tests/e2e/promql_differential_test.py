@@ -151,7 +151,7 @@ def close(a, b):
     x, y = float(a), float(b)
     if math.isnan(x) or math.isnan(y):
         return math.isnan(x) and math.isnan(y)
-    if math.isinf(x) != math.isinf(y) and min(abs(x), abs(y)) > 8e307:
+    if math.isinf(x) != math.isinf(y) and min(abs(x), abs(y)) > 4e307:
         return True  # Go's exp overflows a little early
     return x == y or math.isclose(x, y, rel_tol=1e-9, abs_tol=1e-12)
 
