@@ -18,15 +18,15 @@ FaultControl::FaultControl(const v1::AgentConfig& config, const HostView& host, 
     : emitter_(emitter),
       post_(std::move(post)),
       allowed_(config.faults().allowed().begin(), config.faults().allowed().end()) {
-  if (!config.faults().enabled()) return;
   FaultEngineOptions options;
+  // Switched off, it still undoes what an earlier run left.
+  enabled_ = config.faults().enabled();
+  options.enabled = enabled_;
   options.state_dir = config.state_dir();
   options.allowed = allowed_;
   options.lease_ns = ToNs(config.faults().lease());
   options.max_duration_ns = ToNs(config.faults().max_duration());
   auto told = [this](v1::FaultTransition transition) {
-    // Start tells on our own thread; what is told then is in the spool before anything else happens.
-    if (starting_) return emitter_->Fault(std::move(transition));
     post_([this, alive = alive_, kept = std::move(transition)]() mutable {
       if (*alive) emitter_->Fault(std::move(kept));
     });
@@ -41,9 +41,7 @@ FaultControl::~FaultControl() {
 
 void FaultControl::Start() {
   if (engine_ == nullptr) return;
-  starting_ = true;
   const auto started = engine_->Start();
-  starting_ = false;
   if (started) return;
   why_off_ = "off: " + started.error().message;
   spdlog::error("faults are {}", why_off_);
@@ -75,7 +73,7 @@ std::string FaultControl::WhyOff() const { return engine_ == nullptr ? why_off_ 
 
 std::vector<std::string> FaultControl::Names() const {
   std::vector<std::string> names;
-  if (engine_ == nullptr) return names;
+  if (engine_ == nullptr || !enabled_) return names;
   for (const FaultRow& row : FaultCatalogue()) {
     const bool wanted = allowed_.empty() || std::find(allowed_.begin(), allowed_.end(), row.name) != allowed_.end();
     if (wanted) names.emplace_back(row.name);

@@ -37,7 +37,7 @@ class FaultControl final : public CommandExecutor {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for posted work
   const std::vector<std::string> allowed_;
   std::string why_off_ = "off: faults.enabled is false";
-  bool starting_ = false;
+  bool enabled_ = true;
   std::unique_ptr<FaultEngine> engine_;
 };
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "agent/containers/cgroup_mounts.h"
 #include "agent/faults/fault_journal.h"
 #include "agent/faults/fault_recovery.h"
 #include "agent/faults/guardian.h"
@@ -81,6 +82,9 @@ struct FaultEngine::Impl {
       : options(std::move(the_options)), view(the_host), on_transition(std::move(sink)) {
     host.host = &view;
     host.mounts = std::move(mounts);
+    if (host.mounts.unified.empty() && host.mounts.v1.empty()) {
+      host.mounts = ReadCgroupMounts(view.fs).value_or(CgroupMounts());
+    }
     if (options.guardian_program.empty()) options.guardian_program = ProgramBeside("faultline-guardian");
     if (access(options.guardian_program.c_str(), X_OK) == 0) host.worker_program = options.guardian_program;
   }

@@ -41,7 +41,7 @@ class FaultEngine {
   // Called once, on the engine's thread; at once on the caller's when the engine's queue is full.
   using ReplySink = std::function<void(v1::CommandReply)>;
 
-  // `host` must outlive the engine.
+  // `host` must outlive the engine. Empty `mounts` are read from the host.
   FaultEngine(FaultEngineOptions options, const HostView& host, CgroupMounts mounts, TransitionSink on_transition);
   ~FaultEngine();
 
