@@ -1,3 +1,7 @@
 faultline_fuzzer(text faultline_common)
 faultline_fuzzer(config faultline_common)
 faultline_fuzzer(exposition faultline_common)
+faultline_fuzzer(store_chunk aggregator_store)
+faultline_fuzzer(store_head aggregator_store)
+faultline_fuzzer(store_record aggregator_store)
+faultline_fuzzer(store_log_block aggregator_store)
