@@ -6,8 +6,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 // kInvalidArgument names the key whose value makes no sense (a period of 0, a listen address without authentication).
 Result<void> FillDefaults(v1::AgentConfig* config);
 Result<void> FillDefaults(v1::AggregatorConfig* config);

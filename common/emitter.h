@@ -14,8 +14,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 struct LabelView {
   std::string_view name;
   std::string_view value;

@@ -13,8 +13,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 struct ExpositionSample {
   size_t family = 0;  // index into Exposition::families
   std::string name;   // of the series: that of the family, or with _bucket, _sum, _count

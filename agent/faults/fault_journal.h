@@ -13,8 +13,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 // True for letters, digits, . _ - that do not begin with a dot, at most 128: safe as a file's name.
 bool IsFaultUid(std::string_view uid);
 

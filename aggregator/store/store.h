@@ -20,8 +20,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 using SeriesId = uint64_t;  // never 0
 using StreamId = uint64_t;
 
