@@ -93,6 +93,21 @@ int64_t ReadChange(BitReader& bits) {
   return kind == 0 ? 0 : SignExtend(bits.Read(kWidths[kind]), kWidths[kind]);
 }
 
+bool IsTime(int64_t time_ms) { return time_ms > -kMaxTimeMs && time_ms < kMaxTimeMs; }
+
+// What appending and sealing rely on: rising times of one day that end where the head says, and no bits left over.
+bool IsSound(const Head& head, const std::vector<Sample>& samples) {
+  if (!IsTime(head.first_ms) || samples.back().time_ms != head.last_ms ||
+      std::bit_cast<uint64_t>(samples.back().value) != head.last_bits) {
+    return false;
+  }
+  for (size_t i = 1; i < samples.size(); ++i) {
+    if (samples[i].time_ms <= samples[i - 1].time_ms) return false;
+  }
+  const int64_t delta = samples.size() < 2 ? 0 : samples.back().time_ms - samples[samples.size() - 2].time_ms;
+  return DayOf(head.last_ms) == DayOf(head.first_ms) && delta == head.last_delta_ms;
+}
+
 }  // namespace
 
 bool MustSeal(const Head& head, int64_t time_ms) {
@@ -198,6 +213,7 @@ bool RestoreHead(std::string_view bytes, Head& head) {
   head.has_late = (flags & 2) != 0;
   head.min_ms = in.Signed();
   head.last_ms = in.Signed();
+  if (head.seen && (!IsTime(head.min_ms) || !IsTime(head.last_ms))) return refuse();
   head.last_bits = in.Fixed64();
   const uint8_t count = in.Byte();
   if (count > kSamplesPerChunk) return refuse();
@@ -223,16 +239,14 @@ bool RestoreHead(std::string_view bytes, Head& head) {
     head.bit_count = static_cast<uint16_t>(bits);
     head.count = count;
     std::vector<Sample> samples;
-    if (!DecodeHead(head, samples)) return refuse();
-    if (samples.back().time_ms != head.last_ms ||
-        std::bit_cast<uint64_t>(samples.back().value) != head.last_bits) {
-      return refuse();
-    }
+    if (!head.seen || !DecodeHead(head, samples) || !IsSound(head, samples)) return refuse();
   }
   const uint64_t late = in.Count(9);
+  if (late > 0 && !head.seen) return refuse();
   if (late > 0) head.late = new std::vector<Sample>();
   for (uint64_t i = 0; i < late; ++i) {
     const int64_t time_ms = in.Signed();
+    if (!IsTime(time_ms) || (i > 0 && time_ms <= head.late->back().time_ms)) return refuse();
     head.late->push_back({time_ms, std::bit_cast<double>(in.Fixed64())});
   }
   return in.failed() || !in.empty() ? refuse() : true;

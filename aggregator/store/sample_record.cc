@@ -26,14 +26,14 @@ void EncodeSampleRecord(const std::vector<AppendBatch::SampleRow>& rows, std::st
   PutVarint(columns, rows.size());
   int64_t last_series = 0;
   for (const auto& row : rows) {
-    PutSigned(columns, static_cast<int64_t>(row.series) - last_series);
+    PutSigned(columns, WrapSub(static_cast<int64_t>(row.series), last_series));
     last_series = static_cast<int64_t>(row.series);
   }
   int64_t last_ms = 0;
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin + 1;
     while (end < rows.size() && rows[end].time_ms == rows[begin].time_ms) ++end;
-    PutSigned(columns, rows[begin].time_ms - last_ms);
+    PutSigned(columns, WrapSub(rows[begin].time_ms, last_ms));
     PutVarint(columns, end - begin);
     last_ms = rows[begin].time_ms;
     begin = end;
