@@ -336,10 +336,8 @@ asio::awaitable<void> HttpServer::Impl::Serve(Stream& stream, std::string remote
         reply = co_await RunOnWorker(admission, std::move(parser.get().body()));
       }
     }
-    const int status = reply.status;
-    const bool written = co_await Write(stream, reply, keep_alive, head_only);
-    dispatcher->Finish(*admission, status);
-    if (!written) co_return;
+    dispatcher->Finish(*admission, reply.status);
+    if (!co_await Write(stream, reply, keep_alive, head_only)) co_return;
   }
 }
 

@@ -66,10 +66,10 @@ Result<TokenTable> TokenTable::Parse(std::string_view text, std::string_view ori
     const auto refuse = [&](std::string_view reason) {
       return Fail(ErrorCode::kInvalidArgument, "{}:{}: {}", origin, number, reason);
     };
-    const std::string_view principal = NextWord(line);
-    const std::string_view role_name = NextWord(line);
     const std::string_view token = NextWord(line);
-    if (token.empty() || !Trim(line).empty()) return refuse("expected PRINCIPAL ROLE TOKEN");
+    const std::string_view role_name = NextWord(line);
+    const std::string_view principal = NextWord(line);
+    if (principal.empty() || !Trim(line).empty()) return refuse("expected TOKEN ROLE PRINCIPAL");
     const auto role = ParseRole(role_name);
     if (!role) return refuse("role must be viewer, operator or admin");
     Entry entry{{std::string(principal), *role}, {}};

@@ -1,5 +1,5 @@
-// Who may do what over HTTP: a file of bearer tokens. One line each: PRINCIPAL ROLE TOKEN, where ROLE is viewer,
-// operator or admin and TOKEN is the token itself or sha256:<hex of its SHA-256>; # starts a comment. The file
+// Who may do what over HTTP: a file of bearer tokens. One line each: TOKEN ROLE PRINCIPAL, where TOKEN is the
+// token itself or sha256:<hex of its SHA-256> and ROLE is viewer, operator or admin; # starts a comment. The file
 // must not be readable by others. Comparison looks at every entry and takes the same time whichever fits.
 #pragma once
 

@@ -1,5 +1,6 @@
 #include "aggregator/objects/objects.h"
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <random>
@@ -20,6 +21,8 @@ namespace json = boost::json;
 
 constexpr size_t kMaxObjectsPerKind = 20'000;
 constexpr size_t kMaxObjectBytes = size_t{1} << 20;
+constexpr size_t kMaxRememberedEvents = 2000;
+constexpr size_t kMaxRememberedBytes = size_t{16} << 20;
 
 std::string DocumentKind(std::string_view kind) { return fmt::format("object/{}", kind); }
 std::string DocumentName(std::string_view name_space, std::string_view name) {
@@ -98,14 +101,30 @@ struct Objects::Impl {
   };
   std::map<uint64_t, Watcher> watchers;
 
+  // What happened lately, so that a watch can go on where a list or an older watch ended.
+  struct Remembered {
+    ObjectEvent event;
+    size_t bytes = 0;
+  };
+  std::deque<Remembered> history;
+  size_t history_bytes = 0;
+  uint64_t forgotten_version = 0;  // newest version that is no longer remembered
+
   // Versions go up for ever, over restarts too: microseconds of the clock, or one more than the last.
   uint64_t NextVersion() {
     last_version = std::max(last_version + 1, static_cast<uint64_t>(std::max<int64_t>(clock->UnixNs(), 0)) / 1000);
     return last_version;
   }
 
-  void Notify(ObjectEvent::Type type, const Object& object) {
+  void Notify(ObjectEvent::Type type, const Object& object, size_t bytes) {
     std::lock_guard lock(watch_mutex);
+    history.push_back({{type, object}, bytes});
+    history_bytes += bytes;
+    while (history.size() > kMaxRememberedEvents || history_bytes > kMaxRememberedBytes) {
+      forgotten_version = history.front().event.object.resource_version;
+      history_bytes -= history.front().bytes;
+      history.pop_front();
+    }
     // A watcher may end its own watch.
     std::vector<std::function<void(const ObjectEvent&)>> calls;
     for (const auto& [token, watcher] : watchers) {
@@ -139,7 +158,7 @@ struct Objects::Impl {
       std::unique_lock lock(state_mutex);
       kinds[object.kind][name] = object;
     }
-    Notify(type, object);
+    Notify(type, object, text.size());
     return object;
   }
 
@@ -152,7 +171,7 @@ struct Objects::Impl {
     }
     object.resource_version = NextVersion();
     Metadata(object.body)["resourceVersion"] = json::string(std::to_string(object.resource_version));
-    Notify(ObjectEvent::Type::kDeleted, object);
+    Notify(ObjectEvent::Type::kDeleted, object, json::serialize(object.body).size());
     return {};
   }
 
@@ -217,6 +236,7 @@ Result<void> Objects::Load() {
       impl_->kinds[std::string(row.kind)][name] = std::move(object);
     }
   }
+  impl_->forgotten_version = impl_->last_version;
   return {};
 }
 
@@ -345,6 +365,30 @@ uint64_t Objects::Watch(std::string_view kind, std::function<void(const ObjectEv
   std::lock_guard lock(impl_->watch_mutex);
   impl_->watchers[++impl_->last_token] = {std::string(kind), std::move(on_event)};
   return impl_->last_token;
+}
+
+Result<uint64_t> Objects::WatchFrom(std::string_view kind, std::optional<uint64_t> after_version,
+                                    std::function<void(const ObjectEvent&)> on_event) {
+  // No change can come between the replay and the watch.
+  std::lock_guard write(impl_->write_mutex);
+  std::lock_guard lock(impl_->watch_mutex);
+  if (!after_version) {
+    FAULTLINE_ASSIGN(const std::vector<Object> objects, List(kind, "", ""));
+    for (const Object& object : objects) on_event({ObjectEvent::Type::kAdded, object});
+    return Watch(kind, std::move(on_event));
+  }
+  if (*after_version < impl_->forgotten_version) {
+    return Fail(ErrorCode::kNotFound, "changes after version {} are not remembered; list again", *after_version);
+  }
+  for (const auto& [event, bytes] : impl_->history) {
+    if (event.object.kind == kind && event.object.resource_version > *after_version) on_event(event);
+  }
+  return Watch(kind, std::move(on_event));
+}
+
+uint64_t Objects::LastVersion() const {
+  std::lock_guard write(impl_->write_mutex);
+  return impl_->last_version;
 }
 
 void Objects::Unwatch(uint64_t token) {

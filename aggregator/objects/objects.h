@@ -76,7 +76,13 @@ class Objects {
                                    std::string_view label_selector) const;
   // Called for every change from the thread that made it; must not block. Returns a token for Unwatch.
   uint64_t Watch(std::string_view kind, std::function<void(const ObjectEvent&)> on_event);
+  // The same, after a replay: of the objects there are (as kAdded) without a version, else of what happened after it.
+  // kNotFound when that is further back than is remembered: list again.
+  Result<uint64_t> WatchFrom(std::string_view kind, std::optional<uint64_t> after_version,
+                             std::function<void(const ObjectEvent&)> on_event);
   void Unwatch(uint64_t token);
+  // Of the newest change.
+  uint64_t LastVersion() const;
 
  private:
   struct Impl;

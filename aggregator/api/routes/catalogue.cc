@@ -6,6 +6,8 @@ namespace {
 using namespace routes;
 
 constexpr ErrorForm kPrometheus = ErrorForm::kPrometheus;
+constexpr ErrorForm kKubernetes = ErrorForm::kKubernetes;
+constexpr bool kAudited = true;
 
 constexpr Route kRoutes[] = {
     {"GET", "/healthz", Role::kAnyone, kPrometheus, "whether this process lives", Healthz},
@@ -27,6 +29,43 @@ constexpr Route kRoutes[] = {
      "which Prometheus this API is equal to", PrometheusBuildInfo},
     {"POST", "/api/v1/write", Role::kOperator, kPrometheus, "remote write 1.0: snappy protobuf",
      RemoteWrite},
+
+    {"GET", "/api/v1/nodes", Role::kViewer, kPrometheus, "the nodes and how they are", Nodes},
+    {"GET", "/api/v1/nodes/{node}", Role::kViewer, kPrometheus, "one node with its containers and leaves", OneNode},
+    {"GET", "/api/v1/topology", Role::kViewer, kPrometheus, "what runs where", Topology},
+    {"GET", "/api/v1/labels/ground-truth", Role::kViewer, kPrometheus, "which fault was in force, on whom, when",
+     GroundTruthLabels},
+    {"POST", "/api/v1/labels/ground-truth", Role::kOperator, kPrometheus, "adds labels known by other means",
+     ImportGroundTruth, kAudited},
+    {"GET", "/api/v1/halt", Role::kViewer, kPrometheus, "whether faults are halted", HaltState},
+    {"POST", "/api/v1/halt", Role::kOperator, kPrometheus, "ends every fault now and refuses new ones", Halt, kAudited},
+    {"DELETE", "/api/v1/halt", Role::kOperator, kPrometheus, "allows faults again", Resume, kAudited},
+    {"GET", "/api/v1/audit", Role::kAdmin, kPrometheus, "who changed what", Audit},
+    {"GET", "/api/v1/routes", Role::kViewer, kPrometheus, "this list", RouteList},
+
+    {"GET", "/apis", Role::kViewer, kKubernetes, "the groups of objects", ApiGroups},
+    {"GET", "/apis/faultline.io", Role::kViewer, kKubernetes, "our group", ApiGroup},
+    {"GET", "/apis/faultline.io/v1", Role::kViewer, kKubernetes, "the kinds of our group", ApiResources},
+    {"GET", "/apis/faultline.io/v1/{plural}", Role::kViewer, kKubernetes, "lists or watches objects", ListObjects},
+    {"POST", "/apis/faultline.io/v1/{plural}", Role::kOperator, kKubernetes, "creates objects", CreateObjects, kAudited},
+    {"GET", "/apis/faultline.io/v1/{plural}/{name}", Role::kViewer, kKubernetes, "one object", GetObject},
+    {"PUT", "/apis/faultline.io/v1/{plural}/{name}", Role::kOperator, kKubernetes, "creates or replaces one", ReplaceObject,
+     kAudited},
+    {"PATCH", "/apis/faultline.io/v1/{plural}/{name}", Role::kOperator, kKubernetes, "changes one by merge patch", PatchObject,
+     kAudited},
+    {"DELETE", "/apis/faultline.io/v1/{plural}/{name}", Role::kOperator, kKubernetes, "deletes one", DeleteObject, kAudited},
+    {"GET", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}", Role::kViewer, kKubernetes, "lists or watches objects of a namespace", ListObjects},
+    {"POST", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}", Role::kOperator, kKubernetes, "creates objects of a namespace", CreateObjects, kAudited},
+    {"GET", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}/{name}", Role::kViewer, kKubernetes, "one object of a namespace", GetObject},
+    {"PUT", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}/{name}", Role::kOperator, kKubernetes, "creates or replaces one of a namespace", ReplaceObject,
+     kAudited},
+    {"PATCH", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}/{name}", Role::kOperator, kKubernetes, "changes one of a namespace by merge patch", PatchObject,
+     kAudited},
+    {"DELETE", "/apis/faultline.io/v1/namespaces/{namespace}/{plural}/{name}", Role::kOperator, kKubernetes, "deletes one of a namespace", DeleteObject, kAudited},
+    {"POST", "/apis/{group}/{version}/{plural}", Role::kOperator, kKubernetes, "takes manifests of other systems",
+     CreateForeignObjects, kAudited},
+    {"POST", "/apis/{group}/{version}/namespaces/{namespace}/{plural}", Role::kOperator, kKubernetes,
+     "takes manifests of other systems", CreateForeignObjects, kAudited},
 };
 
 }  // namespace

@@ -22,4 +22,36 @@ Result<Reply> PrometheusBuildInfo(const Request& request, ApiContext& context);
 // remote_write.cc
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context);
 
+// discovery.cc
+Result<Reply> ApiGroups(const Request& request, ApiContext& context);
+Result<Reply> ApiGroup(const Request& request, ApiContext& context);
+Result<Reply> ApiResources(const Request& request, ApiContext& context);
+Result<Reply> RouteList(const Request& request, ApiContext& context);
+
+// objects.cc
+Result<Reply> ListObjects(const Request& request, ApiContext& context);
+Result<Reply> GetObject(const Request& request, ApiContext& context);
+Result<Reply> CreateObjects(const Request& request, ApiContext& context);
+Result<Reply> CreateForeignObjects(const Request& request, ApiContext& context);
+Result<Reply> ReplaceObject(const Request& request, ApiContext& context);
+Result<Reply> PatchObject(const Request& request, ApiContext& context);
+Result<Reply> DeleteObject(const Request& request, ApiContext& context);
+
+// nodes.cc
+Result<Reply> Nodes(const Request& request, ApiContext& context);
+Result<Reply> OneNode(const Request& request, ApiContext& context);
+Result<Reply> Topology(const Request& request, ApiContext& context);
+
+// ground_truth.cc
+Result<Reply> GroundTruthLabels(const Request& request, ApiContext& context);
+Result<Reply> ImportGroundTruth(const Request& request, ApiContext& context);
+
+// halt.cc
+Result<Reply> HaltState(const Request& request, ApiContext& context);
+Result<Reply> Halt(const Request& request, ApiContext& context);
+Result<Reply> Resume(const Request& request, ApiContext& context);
+
+// audit.cc
+Result<Reply> Audit(const Request& request, ApiContext& context);
+
 }  // namespace faultline::routes

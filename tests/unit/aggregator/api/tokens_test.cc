@@ -14,8 +14,8 @@ namespace {
 TEST(TokensTest, FindsPlainAndHashedTokens) {
   const auto table = TokenTable::Parse(
       "# people\n"
-      "ann viewer 0123456789abcdef\n"
-      "bob admin sha256:3465f6e6975baa864ca957f0914ecda9bf7eb601ac31ac20a5dc3d329279a843\n",
+      "0123456789abcdef viewer ann\n"
+      "sha256:3465f6e6975baa864ca957f0914ecda9bf7eb601ac31ac20a5dc3d329279a843 admin bob\n",
       "tokens");
   ASSERT_TRUE(table) << table.error().message;
   const auto ann = table->Find("0123456789abcdef");
@@ -32,11 +32,11 @@ TEST(TokensTest, ErrorsNameLineAndReasonAndNoToken) {
     const auto table = TokenTable::Parse(text, "t");
     return table ? "accepted" : table.error().message;
   };
-  EXPECT_EQ(refused("\nann viewer\n"), "t:2: expected PRINCIPAL ROLE TOKEN");
-  EXPECT_EQ(refused("ann root 0123456789abcdef"), "t:1: role must be viewer, operator or admin");
-  EXPECT_EQ(refused("ann viewer short"), "t:1: token is shorter than 16 characters");
-  EXPECT_EQ(refused("ann viewer sha256:12"), "t:1: sha256: needs 64 hexadecimal digits");
-  EXPECT_EQ(refused("a viewer 0123456789abcdef\nb admin 0123456789abcdef"),
+  EXPECT_EQ(refused("\n0123456789abcdef viewer\n"), "t:2: expected TOKEN ROLE PRINCIPAL");
+  EXPECT_EQ(refused("0123456789abcdef root ann"), "t:1: role must be viewer, operator or admin");
+  EXPECT_EQ(refused("short viewer ann"), "t:1: token is shorter than 16 characters");
+  EXPECT_EQ(refused("sha256:12 viewer ann"), "t:1: sha256: needs 64 hexadecimal digits");
+  EXPECT_EQ(refused("0123456789abcdef viewer a\n0123456789abcdef admin b"),
             "t:2: token is already in this file");
 }
 
@@ -49,13 +49,13 @@ TEST(TokensTest, FileMustBePrivateAndIsReadAgainWhenItChanges) {
     std::ofstream(path) << text;
     chmod(path.c_str(), mode);
   };
-  write("ann viewer 0123456789abcdef\n", 0644);
+  write("0123456789abcdef viewer ann\n", 0644);
   EXPECT_EQ(TokenFile::Open(path).error().code, ErrorCode::kPermissionDenied);
-  write("ann viewer 0123456789abcdef\n", 0600);
+  write("0123456789abcdef viewer ann\n", 0600);
   auto file = TokenFile::Open(path);
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_TRUE((*file)->Find("0123456789abcdef", kNsPerSecond));
-  write("ann viewer another-long-token\n", 0600);
+  write("another-long-token viewer ann\n", 0600);
   EXPECT_FALSE((*file)->Find("0123456789abcdef", 3 * kNsPerSecond));
   EXPECT_TRUE((*file)->Find("another-long-token", 3 * kNsPerSecond));
   write("ann viewer\n", 0600);

@@ -175,6 +175,26 @@ TEST_F(ObjectsTest, WatchersSeeEveryChangeInOrder) {
   EXPECT_THAT(seen, ElementsAre("added burn", "modified burn", "deleted burn"));
 }
 
+TEST_F(ObjectsTest, AWatchGoesOnWhereAListEnded) {
+  const auto created = objects_.Create(Body());
+  ASSERT_TRUE(objects_.SetStatus("Experiment", "default", "burn", {{"phase", "x"}}));
+  ASSERT_TRUE(objects_.Delete("Experiment", "default", "burn"));
+  std::vector<int> types;
+  const auto count = [&](const ObjectEvent& event) { types.push_back(static_cast<int>(event.type)); };
+  ASSERT_TRUE(objects_.WatchFrom("Experiment", created->resource_version, count));
+  EXPECT_THAT(types, ElementsAre(1, 2));
+  types.clear();
+  ASSERT_TRUE(objects_.WatchFrom("Experiment", objects_.LastVersion(), count));
+  ASSERT_TRUE(objects_.WatchFrom("Experiment", std::nullopt, count));
+  EXPECT_TRUE(types.empty());
+  Objects later(&store_, &clock_);
+  ASSERT_TRUE(objects_.Create(Body()));
+  ASSERT_TRUE(later.Load());
+  EXPECT_EQ(later.WatchFrom("Experiment", created->resource_version, count).error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(later.WatchFrom("Experiment", std::nullopt, count));
+  EXPECT_EQ(types.back(), 0);
+}
+
 TEST_F(ObjectsTest, AFailedWriteChangesNothing) {
   ASSERT_TRUE(objects_.Create(Body()));
   store_.write_error = Error{ErrorCode::kResourceExhausted, "disk full"};
