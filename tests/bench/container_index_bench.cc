@@ -1,5 +1,6 @@
 // What a pass of the container index costs with N cgroups (default 1000) in every hierarchy of this machine:
-// the first pass, one in which nothing happened, and one with a birth and a death. Needs root; cleans up.
+// the first pass, one in which nothing happened, and one with a birth and a death; then a pass of each container
+// collector over them. Needs root; cleans up.
 #include <sys/stat.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,10 +9,26 @@
 #include <cstdlib>
 #include <set>
 
-#include "agent/containers/container_index.h"
+#include "agent/collectors/collector.h"
 
 namespace faultline {
 namespace {
+
+// Costs nothing itself.
+class CountingEmitter final : public Emitter {
+ public:
+  using Emitter::Sample;
+  using Emitter::SampleOf;
+  void Sample(const MetricFamily&, LabelViews, double) override { ++samples; }
+  void SampleOf(const Origin&, const MetricFamily&, LabelViews, double) override { ++samples; }
+  bool Logs(LogChunk&&) override { return true; }
+  void Event(v1::Event&&, const Origin&) override {}
+  void Span(v1::Span&&, const Origin&) override {}
+  void Fault(v1::FaultTransition&&) override {}
+  void Inventory(v1::Inventory&&) override {}
+  void Dropped(std::string_view, uint64_t) override {}
+  uint64_t samples = 0;
+};
 
 double CpuMs() {
   rusage usage{};
@@ -53,6 +70,17 @@ int Main(int count) {
   pass("one birth, one death", 1);
   std::printf("%zu hierarchies, %zu cgroups listed, %llu beyond the limit\n", roots.size(),
               (*index)->containers().size(), static_cast<unsigned long long>((*index)->excess_cgroups()));
+  for (const CollectorRow& row : CollectorCatalogue()) {
+    if (!row.name.starts_with("container_")) continue;
+    auto leaf = row.make(LeafContext{host, config, index->get()});
+    if (!leaf) continue;
+    CountingEmitter out;
+    const double before = CpuMs();
+    constexpr int kPasses = 5;
+    for (int i = 0; i < kPasses; ++i) (void)(*leaf)->Collect(out);
+    std::printf("%-40s %8.2f ms CPU, %llu samples\n", std::string(row.name).c_str(), (CpuMs() - before) / kPasses,
+                static_cast<unsigned long long>(out.samples / kPasses));
+  }
   for (const std::string& root : roots) {
     for (int i = 1; i <= count; ++i) rmdir(path(root, i).c_str());
     rmdir((root + parent).c_str());
