@@ -35,6 +35,8 @@ class ContainerCpu final : public Collector {
         cpuacct_(std::move(cpuacct)) {}
 
   Result<void> Collect(Emitter& out) override {
+    cpu_.BeginPass();
+    cpuacct_.BeginPass();
     for (const ContainerIdentity& container : index_.containers()) {
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};
       if (cpuacct_.is_v1()) UsageV1(origin, out);

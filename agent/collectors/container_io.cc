@@ -23,6 +23,7 @@ class ContainerIo final : public Collector {
       : host_(context.host), index_(*context.containers), io_(std::move(io)) {}
 
   Result<void> Collect(Emitter& out) override {
+    io_.BeginPass();
     if (devices_.size() > kMaxDevices) devices_.clear();
     for (const ContainerIdentity& container : index_.containers()) {
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};

@@ -53,6 +53,7 @@ class ContainerMemory final : public Collector {
       : index_(*context.containers), memory_(std::move(memory)), names_(memory_.is_v1() ? kV1 : kV2) {}
 
   Result<void> Collect(Emitter& out) override {
+    memory_.BeginPass();
     for (const ContainerIdentity& container : index_.containers()) {
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};
       const auto usage = memory_.ReadUint(origin.cgroup_path, names_.usage);

@@ -36,35 +36,45 @@ class ContainerNetwork final : public Collector {
   explicit ContainerNetwork(const LeafContext& context) : host_(context.host), index_(*context.containers) {}
 
   Result<void> Collect(Emitter& out) override {
-    const std::string of_host = NetworkOf(1);
-    if (of_host.empty()) {
-      return Fail(ErrorCode::kPermissionDenied, "read {}: the host's network is not known",
-                  host_.fs.Path("/proc/1/ns/net"));
-    }
-    std::map<std::string, Owner> owners;  // network namespace -> whom it is told of
-    for (const ContainerIdentity& container : index_.containers()) {
-      const auto pids = index_.Pids(container.cgroup_path);
-      if (!pids || pids->empty()) continue;
-      const std::string network = NetworkOf(pids->front());
-      if (network.empty() || network == of_host) continue;
-      Owner& owner = owners[network];
-      const bool is_sandbox = container.container == "POD";
-      if (owner.container == nullptr || (is_sandbox && owner.container->container != "POD")) {
-        owner = {&container, pids->front()};
-      }
-    }
-    for (const auto& [network, owner] : owners) Emit(owner, out);
+    if (passes_++ % kLookEvery == 0) FAULTLINE_TRY(FindOwners());
+    for (const auto& [network, owner] : owners_) Emit(owner, out);
     return {};
   }
 
  private:
+  // Containers rarely change their network, and finding it out means asking each for its processes.
+  static constexpr uint64_t kLookEvery = 5;
   struct Owner {
-    const ContainerIdentity* container = nullptr;
+    std::string cgroup_path;
     uint32_t pid = 0;
+    bool is_sandbox = false;
   };
 
+  Result<void> FindOwners() {
+    owners_.clear();
+    // Without leave to look at init, our own is the best guess: agents run in the host's network.
+    std::string of_host = NetworkOf("1");
+    if (of_host.empty()) of_host = NetworkOf("self");
+    if (of_host.empty()) {
+      return Fail(ErrorCode::kPermissionDenied, "read {}: the host's network is not known",
+                  host_.fs.Path("/proc/1/ns/net"));
+    }
+    for (const ContainerIdentity& container : index_.containers()) {
+      const auto pids = index_.Pids(container.cgroup_path);
+      if (!pids || pids->empty()) continue;
+      const std::string network = NetworkOf(std::to_string(pids->front()));
+      if (network.empty() || network == of_host) continue;
+      const bool is_sandbox = container.container == "POD";
+      const auto [owner, is_new] = owners_.try_emplace(network);
+      if (is_new || (is_sandbox && !owner->second.is_sandbox)) {
+        owner->second = {container.cgroup_path, pids->front(), is_sandbox};
+      }
+    }
+    return {};
+  }
+
   // `net:[4026531840]`; empty if it cannot be read.
-  std::string NetworkOf(uint32_t pid) const {
+  std::string NetworkOf(std::string_view pid) const {
     char target[64];
     const std::string path = host_.fs.Path(fmt::format("/proc/{}/ns/net", pid));
     const ssize_t length = readlink(path.c_str(), target, sizeof target);
@@ -74,7 +84,7 @@ class ContainerNetwork final : public Collector {
   void Emit(const Owner& owner, Emitter& out) const {
     const auto text = host_.fs.Read(fmt::format("/proc/{}/net/dev", owner.pid));
     if (!text) return;
-    const Origin origin{.cgroup_id = owner.container->cgroup_id, .cgroup_path = owner.container->cgroup_path};
+    const Origin origin{.cgroup_path = owner.cgroup_path};
     std::string_view rest = *text, line;
     while (NextLine(rest, line)) {
       const size_t colon = line.find(':');
@@ -93,6 +103,8 @@ class ContainerNetwork final : public Collector {
 
   const HostView& host_;
   ContainerIndex& index_;
+  uint64_t passes_ = 0;
+  std::map<std::string, Owner> owners_;  // network namespace -> whom it is told of
 };
 
 }  // namespace

@@ -36,6 +36,7 @@ class ContainerPressure final : public Collector {
       : index_(*context.containers), unified_(std::move(unified)) {}
 
   Result<void> Collect(Emitter& out) override {
+    unified_.BeginPass();
     for (const ContainerIdentity& container : index_.containers()) {
       if (container.cgroup_id == 0) continue;
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};

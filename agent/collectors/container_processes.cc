@@ -24,6 +24,7 @@ class ContainerProcesses final : public Collector {
       : index_(*context.containers), pids_(std::move(pids)) {}
 
   Result<void> Collect(Emitter& out) override {
+    pids_.BeginPass();
     for (const ContainerIdentity& container : index_.containers()) {
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};
       out.SampleOf(origin, kStart, {}, static_cast<double>(container.started_unix_ns / 1'000'000) / 1e3);
