@@ -40,6 +40,7 @@ Array ParseHead(std::string_view line) {
       ++array.active;
     }
   }
+  if (array.state != "active") array.active = 0;
   array.required = array.active;
   return array;
 }
@@ -49,7 +50,10 @@ void ParseBlocks(std::string_view line, Array& array) {
   array.blocks = array.synced = ParseDouble(NextWord(line)).value_or(0);
   for (std::string_view word = NextWord(line); !word.empty(); word = NextWord(line)) {
     const size_t slash = word.find('/');
-    if (!word.starts_with('[') || !word.ends_with(']') || slash == std::string_view::npos) continue;
+    if (array.state == "inactive" || !word.starts_with('[') || !word.ends_with(']') ||
+        slash == std::string_view::npos) {
+      continue;
+    }
     const auto required = ParseUint(word.substr(1, slash - 1));
     const auto active = ParseUint(word.substr(slash + 1, word.size() - slash - 2));
     if (!required || !active) continue;

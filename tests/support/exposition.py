@@ -1,4 +1,5 @@
 """Prometheus' text format and small servers, as the end-to-end tests and benches need them."""
+import os
 import re
 import socket
 import subprocess
@@ -56,6 +57,8 @@ class Server:
         self.url = url
         self.log_path = log_path
         self.log = open(log_path, "wb")
+        if env is None:  # ours are settings to the programs, and these are the tests' own
+            env = {key: value for key, value in os.environ.items() if not key.startswith("FAULTLINE_")}
         self.process = subprocess.Popen(arguments, stdout=self.log, stderr=self.log, env=env)
         deadline = time.monotonic() + deadline_s
         while True:
