@@ -10,7 +10,8 @@ namespace {
 constexpr size_t kMaxSpooledSessions = 8;          // named in a hello; the rest come when these are done
 constexpr size_t kMaxDefinitionsPerMessage = 5000;
 constexpr size_t kMaxDecodedBytes = size_t{64} << 20;
-constexpr int kMaxRefusals = 3;                    // of one batch, before it is given up
+constexpr int kMaxRefusals = 3;                    // of what is in one batch, before it is given up
+constexpr int kMaxUnknownReferences = 30;          // these heal with a hello, unless the aggregator is wrong
 constexpr int kMaxMessagesPerStep = 1000;          // collectors must not wait for a chatty peer
 
 }  // namespace
@@ -22,12 +23,17 @@ Uplink::Uplink(UplinkOptions options, const Clock* clock, ClientTransport* trans
       transport_(transport),
       spool_(spool),
       commands_(commands),
-      random_(options_.seed) {}
+      random_(options_.seed),
+      heard_at_ns_(clock->SteadyNs()) {}
 
 int64_t Uplink::Step() {
   Receive();
   int64_t now = clock_->SteadyNs();
-  if (state_ != State::kWaiting && now - heard_at_ns_ > options_.silence_ns) Disconnect("no answer");
+  // While waiting as well: a connection that cannot be written to may be the wrong endpoint's.
+  if (now - heard_at_ns_ > options_.silence_ns) Disconnect("no answer");
+  if (state_ == State::kStreaming && in_flight_ > 0 && now - progress_at_ns_ > options_.acknowledge_ns) {
+    GreetAgain(0, "no acknowledgement");
+  }
   if (state_ == State::kWaiting && now >= retry_at_ns_) SendHello();
   if (state_ == State::kStreaming) {
     SendReplies();
@@ -177,18 +183,22 @@ bool Uplink::SendNext(uint64_t session, Progress& progress) {
     auto text = Decompress(batch.payload, kMaxDecodedBytes);
     v1::Batch patched;
     if (!text || !patched.ParseFromString(*text)) {
-      spdlog::error("uplink: spooled batch {} cannot be read, dropped", batch.sequence);
-      (void)spool_->Discard(session, batch.sequence);
+      GiveUp(session, batch.sequence, "it cannot be read");
       return true;
     }
     patched.set_previous_sequence(progress.sent);
     batch.payload = Compress(patched.SerializeAsString());
   }
   const size_t bytes = batch.payload.size();
+  if (peer_max_batch_bytes_ != 0 && bytes > peer_max_batch_bytes_) {
+    GiveUp(session, batch.sequence, fmt::format("{} bytes, the aggregator takes {}", bytes, peer_max_batch_bytes_));
+    return true;
+  }
   if (!Send(MessageKind::kBatch, std::move(batch.payload))) return false;
   progress.sent = batch.sequence;
   progress.series = std::max(progress.series, batch.series_after);
   progress.streams = std::max(progress.streams, batch.streams_after);
+  if (in_flight_ == 0) progress_at_ns_ = clock_->SteadyNs();
   ++progress.in_flight;
   ++in_flight_;
   ++counters_.batches_sent;
@@ -206,8 +216,7 @@ bool Uplink::SendDefinitions(const Spool::SpooledBatch& batch, Progress& progres
     const auto definitions = spool_->ReadDefinitions(batch.session, progress.series + 1, series,
                                                      progress.streams + 1, streams);
     if (!definitions) {
-      spdlog::error("uplink: batch {} is given up: {}", batch.sequence, definitions.error().message);
-      (void)spool_->Discard(batch.session, batch.sequence);
+      GiveUp(batch.session, batch.sequence, definitions.error().message);
       return false;
     }
     if (!Send(MessageKind::kDefinitions, Compress(definitions->SerializeAsString()))) return false;
@@ -226,6 +235,7 @@ void Uplink::TakeAck(const v1::Ack& ack) {
     return;
   }
   attempts_ = 0;
+  progress_at_ns_ = clock_->SteadyNs();
   refused_.clear();
   // Sequences in flight have no holes but for batches that were dropped: then the count is too high for a moment, and
   // settled when the last one is acknowledged.
@@ -253,14 +263,24 @@ void Uplink::TakeReject(const v1::Reject& reject) {
       return GreetAgain(0, "the aggregator lost track");
     default: break;
   }
-  // Something in the batch itself: try again from what the aggregator says it knows, then without this batch.
-  if (reject.sequence() != 0 && ++refused_[{reject.session(), reject.sequence()}] >= kMaxRefusals) {
-    spdlog::error("uplink: batch {} is given up: {}", reject.sequence(), last_refusal_);
-    if (const auto gone = spool_->Discard(reject.session(), reject.sequence()); !gone) {
-      spdlog::error("uplink: {}", gone.error().message);
+  // Something in the batch itself: try again from what the aggregator says it knows, then without this batch. A batch
+  // that could not even be read is refused without its name: it is the oldest one in flight.
+  uint64_t session = reject.session(), sequence = reject.sequence();
+  if (sequence == 0 && in_flight_ > 0) {
+    for (const auto& [id, progress] : progress_) {
+      if (progress.in_flight == 0) continue;
+      session = id;
+      sequence = progress.sent - progress.in_flight + 1;
     }
   }
+  const int limit = reject.reason() == v1::REJECT_REASON_UNKNOWN_REFERENCE ? kMaxUnknownReferences : kMaxRefusals;
+  if (sequence != 0 && ++refused_[{session, sequence}] >= limit) GiveUp(session, sequence, last_refusal_);
   GreetAgain(Backoff(), "a batch was refused");
+}
+
+void Uplink::GiveUp(uint64_t session, uint64_t sequence, std::string_view why) {
+  spdlog::error("uplink: batch {} is given up: {}", sequence, why);
+  if (const auto gone = spool_->Discard(session, sequence); !gone) spdlog::error("uplink: {}", gone.error().message);
 }
 
 void Uplink::TakeCommand(v1::Command command) {
@@ -303,6 +323,7 @@ bool Uplink::Send(MessageKind kind, std::string payload) {
 
 void Uplink::Disconnect(std::string_view why) {
   ++counters_.reconnects;
+  heard_at_ns_ = clock_->SteadyNs();
   if (LogAllowed("uplink disconnect")) spdlog::warn("uplink: connecting again: {}", why);
   if (const auto done = transport_->Reconnect(); !done) {
     spdlog::error("uplink: {}", done.error().message);

@@ -31,6 +31,7 @@ struct UplinkOptions {
   int64_t reconnect_max_ns = 5 * kNsPerSecond;
   int64_t heartbeat_ns = kNsPerSecond;
   int64_t silence_ns = 6 * kNsPerSecond;   // without a word the connection is taken for dead
+  int64_t acknowledge_ns = 5 * kNsPerSecond;  // without progress we ask where the aggregator is
   uint32_t max_batches_in_flight = 32;
   size_t max_queued_replies = 256;
   uint64_t seed = 0;                       // of the jitter
@@ -93,6 +94,7 @@ class Uplink {
   // False: nothing more can be sent now.
   bool SendNext(uint64_t session, Progress& progress);
   bool SendDefinitions(const Spool::SpooledBatch& batch, Progress& progress);
+  void GiveUp(uint64_t session, uint64_t sequence, std::string_view why);
   void SendReplies();
   bool Send(MessageKind kind, std::string payload);
   void Disconnect(std::string_view why);
@@ -111,8 +113,9 @@ class Uplink {
 
   State state_ = State::kWaiting;
   int64_t retry_at_ns_ = 0;
-  int64_t heard_at_ns_ = 0;      // last word of the peer
+  int64_t heard_at_ns_;          // last word of the peer, or when we began to listen
   int64_t heartbeat_at_ns_ = 0;  // when the next one is due
+  int64_t progress_at_ns_ = 0;   // last acknowledgement, or when the first of those in flight left
   int attempts_ = 0;             // since the last acknowledgement or quiet reply
   uint32_t peer_window_ = 0;
   uint32_t peer_max_batch_bytes_ = 0;
