@@ -1,5 +1,7 @@
 #include "agent/agent.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <boost/json.hpp>
 
 #include <csignal>
@@ -104,6 +106,8 @@ Result<std::unique_ptr<Agent>> Agent::Create(const v1::AgentConfig& config, Read
 
 Result<void> Agent::Assemble(ReadConfig reread) {
   reread_ = std::move(reread);
+  // What does not parse is reported where it is taken, at a limited rate.
+  google::protobuf::SetLogHandler(nullptr);
   host_ = std::make_shared<const HostView>(HostView::Real(config_->host_root(), &clock_));
   if (config_->containers().enabled()) {
     containers_config_ = config_;

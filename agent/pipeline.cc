@@ -16,6 +16,35 @@ std::string Repaired(std::string&& text) {
   return IsValidUtf8(text) ? std::move(text) : ReplaceInvalidUtf8(text);
 }
 
+// A string of proto3 that is not UTF-8 makes the whole message unreadable, and names of processes can be any bytes.
+void RepairStrings(google::protobuf::Message* message) {
+  using Field = google::protobuf::FieldDescriptor;
+  const auto* reflection = message->GetReflection();
+  std::vector<const Field*> fields;
+  reflection->ListFields(*message, &fields);
+  for (const Field* field : fields) {
+    const int size = field->is_repeated() ? reflection->FieldSize(*message, field) : 1;
+    for (int i = 0; i < size; ++i) {
+      if (field->cpp_type() == Field::CPPTYPE_MESSAGE) {
+        RepairStrings(field->is_repeated() ? reflection->MutableRepeatedMessage(message, field, i)
+                                           : reflection->MutableMessage(message, field));
+      } else if (field->type() == Field::TYPE_STRING) {
+        std::string scratch;
+        const std::string& text = field->is_repeated()
+                                      ? reflection->GetRepeatedStringReference(*message, field, i, &scratch)
+                                      : reflection->GetStringReference(*message, field, &scratch);
+        if (IsValidUtf8(text)) continue;
+        std::string repaired = ReplaceInvalidUtf8(text);
+        if (field->is_repeated()) {
+          reflection->SetRepeatedString(message, field, i, std::move(repaired));
+        } else {
+          reflection->SetString(message, field, std::move(repaired));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 class Pipeline::LeafEmitter final : public Emitter {
@@ -36,15 +65,18 @@ class Pipeline::LeafEmitter final : public Emitter {
   void Event(v1::Event&& event, const Origin& origin) override {
     if (event.time_unix_ns() == 0) event.set_time_unix_ns(pipeline_->clock_->UnixNs());
     pipeline_->Complete(event.mutable_subject(), origin);
+    RepairStrings(&event);
     *pipeline_->batch_.add_events() = std::move(event);
     pipeline_->Added(256, 1, in_pass);
   }
   void Span(v1::Span&& span, const Origin& origin) override {
     pipeline_->Complete(span.mutable_subject(), origin);
+    RepairStrings(&span);
     *pipeline_->batch_.add_spans() = std::move(span);
     pipeline_->Added(256, 1, in_pass);
   }
   void Fault(v1::FaultTransition&& transition) override {
+    RepairStrings(&transition);
     *pipeline_->batch_.add_faults() = std::move(transition);
     pipeline_->Added(256, 1, false);
     // Ground truth does not wait for anything.
@@ -52,6 +84,7 @@ class Pipeline::LeafEmitter final : public Emitter {
   }
   void Inventory(v1::Inventory&& inventory) override {
     if (pipeline_->batch_.has_inventory()) pipeline_->Flush();
+    RepairStrings(&inventory);
     const size_t bytes = inventory.ByteSizeLong();
     *pipeline_->batch_.mutable_inventory() = std::move(inventory);
     pipeline_->Added(bytes, 1, in_pass);

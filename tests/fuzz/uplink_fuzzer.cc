@@ -1,5 +1,7 @@
 // What the aggregator's end of the wire may send an agent: frames of 2-byte length and bytes. The uplink must survive
 // any of them, and go on to say hello and send.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -35,6 +37,7 @@ struct World {
   std::unique_ptr<Spool> spool = *Spool::Open({.folder = ""});
   World() {
     spdlog::set_level(spdlog::level::off);
+    google::protobuf::SetLogHandler(nullptr);
     v1::Batch batch;
     batch.add_series()->set_ref(1);
     FAULTLINE_ASSERT(spool->Put(batch, 1), "put");

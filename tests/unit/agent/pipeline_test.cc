@@ -193,6 +193,16 @@ TEST_F(PipelineTest, InvalidTextIsRepaired) {
   pipeline_.Flush();
   EXPECT_EQ(sink_.batches[0].series(0).labels(0).value(), "\xEF\xBF\xBD");
   EXPECT_EQ(sink_.batches[0].logs(0).records(0).body(), "bad \xEF\xBF\xBD");
+  // An event's text may be the name of a process; one bad byte must not make the batch unreadable.
+  v1::Event event;
+  event.mutable_subject()->set_comm("x\xff");
+  event.add_attributes()->set_value("\xfe");
+  leaf_->Event(std::move(event), {});
+  v1::FaultTransition transition;
+  (*transition.mutable_parameters())["k"] = "\xfd";
+  leaf_->Fault(std::move(transition));
+  v1::Batch read;
+  EXPECT_TRUE(read.ParseFromString(sink_.batches[1].SerializeAsString()));
 }
 
 TEST_F(PipelineTest, LogStreamsAreDefinedOnceAndCongestionRefusesFiles) {
