@@ -146,6 +146,8 @@ Result<void> FaultJournal::Save(const v1::FaultJournalEntry& entry) const {
   if (text.size() > kMaxEntryBytes) {
     return Fail(ErrorCode::kResourceExhausted, "journal entry of {} bytes, limit {}", text.size(), kMaxEntryBytes);
   }
+  // A promise that cannot be read back is none.
+  if (const auto read = DecodeJournalEntry(text); !read) return Within("journal entry", read.error());
   const std::string path = fmt::format("{}/{}{}", folder_, entry.fault_uid(), kSuffix);
   const std::string temporary = fmt::format("{}/{}{}-{}", folder_, kTemporaryPrefix, entry.fault_uid(), getpid());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -1,6 +1,6 @@
 #include "agent/faults/fault_recovery.h"
 
-#include "common/log.h"
+#include "common/text.h"
 
 namespace faultline {
 namespace {
@@ -61,7 +61,8 @@ Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal, con
   if (!residue.empty() && !order.accept_residue) {
     return Fail(ErrorCode::kInternal, "fault {}: {} is left after recovery", order.uid, residue.front());
   }
-  entry.mutable_residue()->Assign(residue.begin(), residue.end());
+  entry.clear_residue();
+  for (const std::string& left : residue) entry.add_residue(ReplaceInvalidUtf8(left));
   entry.set_cause_of_end(order.cause);
   entry.set_recovered_by(order.by);
   entry.set_failure(order.failure);

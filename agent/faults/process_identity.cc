@@ -36,7 +36,8 @@ Result<ProcessStat> ParseProcessStat(std::string_view text) {
   }
   ProcessStat stat;
   stat.pid = static_cast<uint32_t>(ParseUint(Trim(text.substr(0, open))).value_or(0));
-  stat.comm = std::string(text.substr(open + 1, end - open - 1));
+  // A process names itself with any bytes; what we write down and send must be UTF-8.
+  stat.comm = ReplaceInvalidUtf8(text.substr(open + 1, end - open - 1));
   std::string_view rest = Trim(text.substr(end + 1));
   // Fields are counted from 3 (state), as proc(5) does.
   std::vector<std::string_view> fields = {"", "", ""};
