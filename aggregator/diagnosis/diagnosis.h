@@ -35,6 +35,7 @@ struct Anomaly {
   double before = 0;
   double during = 0;
   std::string direction;          // up, down, new, gone
+  std::vector<Sample> plot;       // baseline and window, thinned; filled for the evidence of suspects only
 };
 
 class Detector {
