@@ -1,0 +1,189 @@
+#include "aggregator/aggregator.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "aggregator/api/http_server.h"
+#include "aggregator/diagnosis/diagnosis.h"
+#include "aggregator/experiments/experiments.h"
+#include "aggregator/fleet.h"
+#include "aggregator/ingest.h"
+#include "aggregator/labels/ground_truth.h"
+#include "aggregator/objects/objects.h"
+#include "aggregator/store/store.h"
+#include "common/log.h"
+#include "common/self_metrics.h"
+#include "common/zmq_transport.h"
+
+namespace faultline {
+namespace {
+
+int64_t Ns(const google::protobuf::Duration& duration) {
+  return google::protobuf::util::TimeUtil::DurationToNanoseconds(duration);
+}
+
+}  // namespace
+
+struct Aggregator::Parts {
+  SystemClock clock;
+  SelfMetrics metrics;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Fleet> fleet;
+  std::unique_ptr<GroundTruth> ground_truth;
+  std::unique_ptr<Objects> objects;
+  std::unique_ptr<Experiments> experiments;
+  std::unique_ptr<Diagnoser> diagnoser;
+  ApiContext context;
+  std::unique_ptr<HttpServer> http;
+  std::unique_ptr<Ingest> ingest;
+
+  // Housekeeping: retention and the store's figures.
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool stopping = false;
+  std::atomic<int64_t> retention_ns = 0;
+  std::thread keeper;
+
+  void Keep();
+  void ExportStats();
+};
+
+void Aggregator::Parts::ExportStats() {
+  const StoreStats stats = store->Stats();
+  const auto set = [&](const char* name, const char* help, uint64_t value) {
+    metrics.GetGauge(name, help).Set(static_cast<double>(value));
+  };
+  set("faultline_store_series", "Series in the index.", stats.series);
+  set("faultline_store_active_series", "Series with samples in memory.", stats.active_series);
+  set("faultline_store_samples_appended", "Samples taken since start.", stats.samples_appended);
+  set("faultline_store_samples_rejected", "Samples refused by the store since start.", stats.samples_rejected);
+  set("faultline_store_log_records", "Log records taken since start.", stats.log_records);
+  set("faultline_store_log_duplicates", "Log records that were there already.", stats.log_duplicates);
+  set("faultline_store_bytes", "Bytes on disk.", stats.bytes_on_disk);
+  set("faultline_store_commits", "Synced commits since start.", stats.commits);
+  size_t up = 0;
+  const auto nodes = fleet->Nodes();
+  for (const NodeState& node : nodes) up += node.up ? 1 : 0;
+  set("faultline_nodes", "Nodes ever seen.", nodes.size());
+  set("faultline_nodes_up", "Nodes that gave a sign of life lately.", up);
+}
+
+void Aggregator::Parts::Keep() {
+  constexpr int64_t kRetainEveryNs = 600 * kNsPerSecond;
+  int64_t retain_at = clock.SteadyNs() + kRetainEveryNs;
+  std::unique_lock lock(mutex);
+  while (!stopping) {
+    wake.wait_for(lock, std::chrono::seconds(1), [&] { return stopping; });
+    lock.unlock();
+    ExportStats();
+    if (clock.SteadyNs() >= retain_at) {
+      retain_at = clock.SteadyNs() + kRetainEveryNs;
+      if (auto kept = store->Retain(clock.UnixNs() - retention_ns); !kept) {
+        spdlog::error("retention: {}", kept.error().message);
+      }
+    }
+    lock.lock();
+  }
+}
+
+Aggregator::Aggregator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Aggregator::~Aggregator() { Stop(); }
+
+Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig& config) {
+  std::unique_ptr<Aggregator> aggregator(new Aggregator(std::make_unique<Parts>()));
+  Parts& parts = *aggregator->parts_;
+  std::error_code error;
+  std::filesystem::create_directories(config.state_dir(), error);
+  if (error) return Fail(ErrorCode::kUnavailable, "state_dir {}: {}", config.state_dir(), error.message());
+
+  StoreOptions store;
+  store.folder = config.state_dir() + "/store";
+  store.retention_ns = Ns(config.store().retention());
+  store.commit_interval_ns = Ns(config.store().commit_interval());
+  store.max_series = config.store().max_series();
+  parts.retention_ns = store.retention_ns;
+  FAULTLINE_ASSIGN(parts.store, OpenRocksDbStore(store, &parts.clock));
+
+  parts.fleet = std::make_unique<Fleet>(&parts.clock, Ns(config.ingest().node_timeout()));
+  parts.ground_truth = std::make_unique<GroundTruth>(parts.store.get());
+  FAULTLINE_TRY(parts.ground_truth->Load());
+  parts.objects = std::make_unique<Objects>(parts.store.get(), &parts.clock);
+  FAULTLINE_TRY(parts.objects->Load());
+  parts.experiments = std::make_unique<Experiments>(parts.objects.get(), parts.fleet.get(),
+                                                    parts.ground_truth.get(), &parts.clock);
+  parts.diagnoser = std::make_unique<Diagnoser>(parts.store.get(), parts.ground_truth.get(), &parts.clock);
+
+  ZmqServerOptions server;
+  server.listen = config.ingest().listen();
+  server.keys = config.security().keys();
+  Counter& refused = parts.metrics.GetCounter("faultline_ingest_refused_connections_total",
+                                              "Connections refused for an unknown key.");
+  server.on_refused = [&refused](const std::string&) { refused.Add(); };
+  FAULTLINE_ASSIGN(auto transport, MakeZmqServer(server));
+  IngestOptions ingest;
+  ingest.max_batch_bytes = config.ingest().max_batch_bytes();
+  ingest.max_batch_decoded_bytes = config.ingest().max_batch_decoded_bytes();
+  ingest.max_series_per_node = config.ingest().max_series_per_node();
+  parts.ingest = std::make_unique<Ingest>(
+      std::move(transport), parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock, ingest,
+      IngestListeners{.on_transition = [&parts](const std::string& node, const v1::FaultTransition& transition,
+                                                int64_t clock_offset_ns) {
+        parts.ground_truth->Apply(node, transition, clock_offset_ns);
+        parts.experiments->OnTransition(node, transition);
+      }});
+
+  parts.context.store = parts.store.get();
+  parts.context.fleet = parts.fleet.get();
+  parts.context.objects = parts.objects.get();
+  parts.context.ground_truth = parts.ground_truth.get();
+  parts.context.experiments = parts.experiments.get();
+  parts.context.diagnoser = parts.diagnoser.get();
+  parts.context.self_metrics = &parts.metrics;
+  parts.context.clock = &parts.clock;
+  parts.context.max_samples = config.query().max_samples();
+  parts.context.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;
+  parts.context.ready = [] { return true; };
+  HttpServerOptions http;
+  http.listen = config.http().listen();
+  http.tls_certificate = config.http().tls_certificate();
+  http.tls_key = config.http().tls_key();
+  http.tokens = config.security().tokens();
+  http.max_body_bytes = config.http().max_body_bytes();
+  http.request_timeout_ms = Ns(config.query().timeout()) / kNsPerMs;
+
+  parts.experiments->Start();
+  parts.ingest->Start();
+  FAULTLINE_ASSIGN(parts.http, HttpServer::Start(http, RouteCatalogue(), &parts.context));
+  parts.keeper = std::thread([&parts] { parts.Keep(); });
+  return aggregator;
+}
+
+void Aggregator::Reload(const v1::AggregatorConfig& config) {
+  parts_->retention_ns = Ns(config.store().retention());
+  spdlog::set_level(config.log().level().empty() ? spdlog::level::info
+                                                 : spdlog::level::from_str(config.log().level()));
+  spdlog::info("configuration reloaded: store.retention and log.level; other keys take effect at the next start");
+}
+
+void Aggregator::Stop() {
+  Parts& parts = *parts_;
+  if (parts.http) parts.http->Stop();
+  if (parts.experiments) parts.experiments->Stop();
+  if (parts.ingest) parts.ingest->Stop();
+  {
+    const std::lock_guard lock(parts.mutex);
+    parts.stopping = true;
+  }
+  parts.wake.notify_all();
+  if (parts.keeper.joinable()) parts.keeper.join();
+}
+
+std::string Aggregator::http_address() const { return parts_->http->address(); }
+std::string Aggregator::ingest_endpoint() const { return parts_->ingest->endpoint(); }
+
+}  // namespace faultline
