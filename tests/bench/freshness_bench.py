@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""From an event to its answer at the aggregator, at 1 s collection, beside Prometheus scraping node_exporter at 1 s.
+
+The same file in the same textfile folder is what both watch: it is rewritten at a random moment, and both are asked again and
+again until they answer with the new value. A log line and an exec event, which nobody polls for, are measured as well.
+Usage: freshness_bench.py [N]   (default 100)
+"""
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from stack import CriWriter, Stack, free_port, get, wait_until  # noqa: E402
+
+COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+POLL_S = 0.004
+
+
+def quantile(values, q):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def show(what, values):
+    if values:
+        print(f"{what:44} n={len(values):4}  p50 {quantile(values, .5):.3f} s  p90 {quantile(values, .9):.3f} s  "
+              f"p99 {quantile(values, .99):.3f} s  max {max(values):.3f} s", flush=True)
+
+
+def write_value(folder, value):
+    path = os.path.join(folder, "bench.prom")
+    with open(path + ".tmp", "w") as file:
+        file.write(f"# TYPE bench_value gauge\nbench_value {value}\n")
+    os.rename(path + ".tmp", path)
+
+
+def answer(address):
+    reply = json.loads(get(f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": "bench_value"})))
+    result = reply["data"]["result"]
+    return float(result[0]["value"][1]) if result else None
+
+
+@contextlib.contextmanager
+def prometheus(folder, textfiles):
+    """Debian's Prometheus and node_exporter on free ports."""
+    peers = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "peers")
+    done = subprocess.run([peers, "prometheus", "prometheus-node-exporter"], capture_output=True, text=True)
+    if done.returncode != 0:
+        print("no peer:", done.stderr.strip())
+        yield None
+        return
+    root = done.stdout.strip()
+    exporter, server = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    config = os.path.join(folder, "prometheus.yml")
+    with open(config, "w") as file:
+        file.write(f"scrape_configs: [{{job_name: n, scrape_interval: 1s, scrape_timeout: 1s, "
+                   f"static_configs: [{{targets: ['{exporter}']}}]}}]\n")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen([root + "/usr/bin/prometheus-node-exporter", "--web.listen-address", exporter,
+                                   "--collector.textfile.directory", textfiles], **quiet),
+                 subprocess.Popen([root + "/usr/bin/prometheus", "--config.file", config, "--web.listen-address", server,
+                                   "--storage.tsdb.path", os.path.join(folder, "prometheus")], **quiet)]
+    try:
+        yield server
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def watch(address, expected, begin, out):
+    deadline = begin + 10
+    while time.monotonic() < deadline:
+        if answer(address) == expected:
+            out.append(time.monotonic() - begin)
+            return
+        time.sleep(POLL_S)
+    raise AssertionError(f"{address} never answered {expected}")
+
+
+def main():
+    dice = random.Random(1)
+    with Stack(agent_settings=["logs.kmsg=false"]) as stack:
+        textfiles = os.path.join(stack.folder, "textfiles")
+        pods = os.path.join(stack.folder, "pods")
+        os.makedirs(textfiles)
+        stack.agent_settings += [f"collect.textfile_directory={textfiles}", f"logs.pods_root={pods}"]
+        writer = CriWriter(pods)
+        write_value(textfiles, 0)
+        with prometheus(stack.folder, textfiles) as peer:
+            stack.start_aggregator()
+            stack.start_agent()
+            for address in filter(None, (stack.http, peer)):
+                wait_until(f"first value at {address}", 40,
+                           lambda a=address: try_answer(a) == 0)
+            ours, theirs, logs = [], [], []
+            for i in range(1, COUNT + 1):
+                time.sleep(dice.uniform(0.2, 1.2))  # a random phase of both collectors
+                write_value(textfiles, i)
+                begin = time.monotonic()
+                threads = [threading.Thread(target=watch, args=(stack.http, i, begin, ours))]
+                if peer:
+                    threads.append(threading.Thread(target=watch, args=(peer, i, begin, theirs)))
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            for i in range(COUNT):
+                time.sleep(dice.uniform(0.02, 0.1))
+                writer.write(1)
+                begin = time.monotonic()
+                wait_until("the log line", 10, lambda n=writer.next - 1: stack.api(
+                    "/loki/api/v1/query_range", query=f'{{pod="writer"}} |= "seq={n} "', limit=1,
+                    start=time.time_ns() - 60 * 10**9, end=time.time_ns() + 10**9)["data"]["result"], POLL_S)
+                logs.append(time.monotonic() - begin)
+            show("Faultline, metric (1 s collection)", ours)
+            show("Prometheus + node_exporter, metric (1 s)", theirs)
+            show("Faultline, log line", logs)
+
+
+def try_answer(address):
+    try:
+        return answer(address)
+    except OSError:
+        return None
+
+
+main()
