@@ -1,0 +1,30 @@
+#include "aggregator/cli/commands.h"
+
+namespace faultline::cli {
+namespace {
+
+constexpr CommandRow kCommands[] = {
+    {"apply", "create or change objects from files (ours, or manifests of Chaos Mesh)", SetUpApply},
+    {"bundle", "collect what a support request needs into one file", SetUpBundle},
+    {"completion", "print a completion script for bash", SetUpCompletion},
+    {"delete", "delete an object; an experiment recovers its faults first", SetUpDelete},
+    {"describe", "one object for people: conditions, targets, events", SetUpDescribe},
+    {"diagnose", "what went wrong, where first, and why", SetUpDiagnose},
+    {"experiment", "pause, resume or abort an experiment", SetUpExperiment},
+    {"fault", "list, run, follow and recover faults", SetUpFault},
+    {"get", "list objects, nodes or the ground truth", SetUpGet},
+    {"halt", "recover every fault everywhere, and refuse new ones", SetUpHalt},
+    {"keys", "make the keys of aggregator and agents", SetUpKeys},
+    {"label", "add or import ground truth", SetUpLabel},
+    {"logs", "log lines that match a LogQL query", SetUpLogs},
+    {"query", "evaluate PromQL", SetUpQuery},
+    {"report", "the report of a node or of the cluster", SetUpReport},
+    {"top", "nodes or containers by what they use", SetUpTop},
+    {"watch", "follow the changes of objects", SetUpWatch},
+};
+
+}  // namespace
+
+std::span<const CommandRow> CommandCatalogue() { return kCommands; }
+
+}  // namespace faultline::cli
