@@ -50,21 +50,21 @@ def answer(address):
 def prometheus(folder, textfiles):
     """Debian's Prometheus and node_exporter on free ports."""
     peers = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "peers")
-    done = subprocess.run([peers, "prometheus", "prometheus-node-exporter"], capture_output=True, text=True)
-    if done.returncode != 0:
-        print("no peer:", done.stderr.strip())
+    found = [subprocess.run([peers, name], capture_output=True, text=True) for name in ("node_exporter", "prometheus")]
+    if any(done.returncode != 0 for done in found):
+        print("no peer:", " ".join(done.stderr.strip() for done in found))
         yield None
         return
-    root = done.stdout.strip()
+    exporter_program, server_program = (done.stdout.strip() for done in found)
     exporter, server = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config = os.path.join(folder, "prometheus.yml")
     with open(config, "w") as file:
         file.write(f"scrape_configs: [{{job_name: n, scrape_interval: 1s, scrape_timeout: 1s, "
                    f"static_configs: [{{targets: ['{exporter}']}}]}}]\n")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    processes = [subprocess.Popen([root + "/usr/bin/prometheus-node-exporter", "--web.listen-address", exporter,
+    processes = [subprocess.Popen([exporter_program, "--web.listen-address", exporter,
                                    "--collector.textfile.directory", textfiles], **quiet),
-                 subprocess.Popen([root + "/usr/bin/prometheus", "--config.file", config, "--web.listen-address", server,
+                 subprocess.Popen([server_program, "--config.file", config, "--web.listen-address", server,
                                    "--storage.tsdb.path", os.path.join(folder, "prometheus")], **quiet)]
     try:
         yield server
