@@ -25,6 +25,7 @@ class BitReader {
   BitReader(const uint64_t* words, uint32_t bit_count) : words_(words), left_(bit_count) {}
 
   bool failed() const { return failed_; }
+  uint32_t left() const { return left_; }
 
   uint64_t Read(uint32_t width) {  // 1..64
     if (width > left_) {

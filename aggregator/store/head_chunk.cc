@@ -160,7 +160,8 @@ bool DecodeHead(const Head& head, std::vector<Sample>& out) {
     if (bits.failed()) return false;
     out.push_back({time_ms, std::bit_cast<double>(value)});
   }
-  return !bits.failed();
+  // Appending goes on from this state.
+  return !bits.failed() && bits.left() == 0 && leading == head.leading && significant == head.significant;
 }
 
 void ClearChunk(Head& head) {
