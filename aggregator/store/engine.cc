@@ -3,12 +3,15 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
 #include <filesystem>
+
+#include "common/log.h"
 
 namespace faultline::store {
 namespace {
@@ -61,6 +64,15 @@ Error ToError(const rocksdb::Status& status, std::string_view what) {
   if (status.IsIOError() || status.IsTryAgain() || status.IsBusy()) code = ErrorCode::kUnavailable;
   if (status.IsNoSpace()) code = ErrorCode::kResourceExhausted;
   return {code, fmt::format("store: {}: {}", what, status.ToString())};
+}
+
+std::string KeyPlus(std::string key, uint64_t step) {
+  for (size_t i = key.size(); i > 0 && step != 0; --i) {
+    const uint64_t sum = static_cast<uint8_t>(key[i - 1]) + (step & 0xff);
+    key[i - 1] = static_cast<char>(sum);
+    step = (step >> 8) + (sum >> 8);
+  }
+  return key;
 }
 
 std::string PrefixEnd(std::string prefix) {
@@ -141,6 +153,31 @@ Engine::Range Engine::Prefix(Family family, std::string prefix) const {
   return Range(*this, family, prefix, PrefixEnd(prefix));
 }
 
+Result<void> Engine::Scan(Family family, const std::string& prefix, const Visit& visit) const {
+  Range range(*this, family, prefix, PrefixEnd(prefix));
+  range->SeekToFirst();
+  std::string last = prefix + std::string(8, '\0');
+  uint64_t step = 1;
+  while (true) {
+    for (; range.Valid(); range->Next()) {
+      visit(range.key(), range.value());
+      last = range.key();
+      step = 1;
+    }
+    const auto status = range.status();
+    if (status) return {};
+    if (status.error().code != ErrorCode::kCorruption || step == 0) return status;
+    if (step == 1) {
+      ++damages_;
+      spdlog::error("store: what follows a key of {} is damaged and left out: {}",
+                    kFamilyNames[static_cast<size_t>(family)], status.error().message);
+    }
+    // Feel for the end of the damaged block with growing steps.
+    range->Seek(KeyPlus(last, step));
+    step *= 2;
+  }
+}
+
 Result<void> Engine::DropRange(Family family, const std::string& begin, const std::string& end) {
   const rocksdb::Slice lower(begin);
   const rocksdb::Slice upper(end);
@@ -157,6 +194,22 @@ Result<void> Engine::Checkpoint(const std::string& folder) {
   if (status.ok()) status = checkpoint->CreateCheckpoint(folder);
   if (!status.ok()) return std::unexpected(ToError(status, "snapshot to " + folder));
   return {};
+}
+
+Result<std::vector<std::string>> Engine::Verify() const {
+  std::vector<std::string> damages;
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db_->GetLiveFilesMetaData(&files);
+  for (const auto& file : files) {
+    const std::string path = file.db_path + file.name;
+    rocksdb::SstFileReader reader{rocksdb::Options()};
+    auto status = reader.Open(path);
+    if (status.ok()) status = reader.VerifyChecksum();
+    // A file that a compaction has replaced meanwhile is no damage.
+    if (status.ok() || !std::filesystem::exists(path)) continue;
+    damages.push_back(fmt::format("{} ({}): {}", path, file.column_family_name, status.ToString()));
+  }
+  return damages;
 }
 
 uint64_t Engine::BytesOnDisk() const {

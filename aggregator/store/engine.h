@@ -6,6 +6,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,9 +52,17 @@ class Engine {
   };
   // All keys that start with `prefix`, positioned at the first.
   Range Prefix(Family family, std::string prefix) const;
+  // Calls `visit` for all keys that start with `prefix`, in order. Blocks that are damaged are reported, counted and passed
+  // over; other errors end it.
+  using Visit = std::function<void(std::string_view key, std::string_view value)>;
+  Result<void> Scan(Family family, const std::string& prefix, const Visit& visit) const;
+  uint64_t damages() const { return damages_; }
+  void CountDamage() const { ++damages_; }
   // Whole files first, then a tombstone for the rest.
   Result<void> DropRange(Family family, const std::string& begin, const std::string& end);
   Result<void> Checkpoint(const std::string& folder);
+  // One line per damaged file.
+  Result<std::vector<std::string>> Verify() const;
   uint64_t BytesOnDisk() const;
 
  private:
@@ -63,9 +72,12 @@ class Engine {
   const std::string folder_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  mutable std::atomic<uint64_t> damages_ = 0;
   std::atomic<bool> failed_ = false;  // the last write failed; RocksDB may want Resume
 };
 
+// `key` as one large number, plus `step`.
+std::string KeyPlus(std::string key, uint64_t step);
 // The key after all keys that start with `prefix`.
 std::string PrefixEnd(std::string prefix);
 inline rocksdb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }

@@ -8,6 +8,7 @@
 #include "aggregator/store/log_block.h"
 #include "aggregator/store/log_store.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 namespace faultline::store {
 namespace {
@@ -58,6 +59,7 @@ class LogStreamScan {
   Result<uint64_t> AddBlocks(uint32_t id, int64_t begin, int64_t end);
   void AddPiece(const std::shared_ptr<const LogStore::Piece>& piece);
   bool Wanted(const LogEntry& entry) const;
+  Result<std::vector<LogEntry>> ReadBlock(const std::string& key);
 
   const Engine& engine_;
   const LogQuery& query_;
@@ -126,6 +128,22 @@ int64_t LogStreamScan::NextRank() const {
   return rank;
 }
 
+// A damaged block is counted and left out; what else there is, is served.
+Result<std::vector<LogEntry>> LogStreamScan::ReadBlock(const std::string& key) {
+  const auto decode = [&]() -> Result<std::vector<LogEntry>> {
+    FAULTLINE_ASSIGN(const std::string block, engine_.Get(Family::kLogs, key));
+    return DecodeLogBlock(block, query_.begin_unix_ns, query_.end_unix_ns, query_.needles);
+  };
+  auto entries = decode();
+  if (entries || entries.error().code != ErrorCode::kCorruption) return entries;
+  engine_.CountDamage();
+  if (LogAllowed("store_damage")) {
+    spdlog::error("store: block of log stream {} is damaged and left out: {}", FormatLabels(labels_),
+                  entries.error().message);
+  }
+  return std::vector<LogEntry>();
+}
+
 Result<void> LogStreamScan::LoadNext() {
   const Source& source = sources_[next_source_++];
   Loaded loaded;
@@ -136,8 +154,7 @@ Result<void> LogStreamScan::LoadNext() {
       return a.time_unix_ns < b.time_unix_ns;
     });
   } else {
-    FAULTLINE_ASSIGN(const std::string block, engine_.Get(Family::kLogs, source.block_key));
-    FAULTLINE_ASSIGN(loaded.entries, DecodeLogBlock(block, query_.begin_unix_ns, query_.end_unix_ns, query_.needles));
+    FAULTLINE_ASSIGN(loaded.entries, ReadBlock(source.block_key));
   }
   if (loaded.entries.empty()) return {};
   if (query_.newest_first) std::reverse(loaded.entries.begin(), loaded.entries.end());
@@ -162,6 +179,7 @@ LogEntry LogStreamScan::Pop() {
 
 Result<void> LogStore::Scan(const LogQuery& query,
                             const std::function<bool(const Labels&, const LogEntry&)>& visit) const {
+  if (query.begin_unix_ns >= query.end_unix_ns) return {};
   FAULTLINE_ASSIGN(const std::vector<uint32_t> ids, index_.Select(query.matchers));
   std::vector<LogStreamScan> scans;
   using Next = std::pair<int64_t, size_t>;

@@ -16,6 +16,7 @@ constexpr size_t kMaxTailBytes = 64 << 20;         // of all streams; above it, 
 constexpr int64_t kMaxTailAgeNs = 300 * kNsPerSecond;
 constexpr int kPieceLevel = 1;
 constexpr int kBlockLevel = 3;
+constexpr size_t kMaxLabels = 128;
 constexpr size_t kEntryOverhead = 24;
 constexpr uint32_t kMaxStreams = 1 << 20;
 constexpr int64_t kNsPerDay = 86'400 * kNsPerSecond;
@@ -61,8 +62,8 @@ Result<StreamId> LogStore::Intern(const Labels& given) {
   if (const uint32_t known = index_.Find(labels)) return known;
   std::lock_guard lock(intern_mutex_);
   if (const uint32_t known = index_.Find(labels)) return known;
-  if (labels.empty() || labels.size() > 128) {
-    return Fail(ErrorCode::kInvalidArgument, "log stream with {} labels: 1 to 128 are allowed", labels.size());
+  if (labels.empty() || labels.size() > kMaxLabels) {
+    return Fail(ErrorCode::kInvalidArgument, "log stream with {} labels: 1 to {} are allowed", labels.size(), kMaxLabels);
   }
   if (index_.size() >= kMaxStreams) {
     return Fail(ErrorCode::kResourceExhausted, "store: limit of {} log streams is reached", kMaxStreams);
@@ -245,67 +246,62 @@ bool LogStore::HasWork(int64_t now_unix_ns) const {
 }
 
 Result<void> LogStore::LoadStreams() {
-  auto definitions = engine_.Prefix(Family::kMeta, std::string(1, kStreamKey));
-  for (definitions->SeekToFirst(); definitions.Valid(); definitions->Next()) {
-    const uint32_t id = ByteReader(definitions.key().substr(1)).Be32();
-    ByteReader in(definitions.value());
+  FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kStreamKey), [&](std::string_view key, std::string_view value) {
+    const uint32_t id = ByteReader(key.substr(1)).Be32();
+    ByteReader in(value);
     Labels labels(in.Count(2));
-    for (auto& [name, value] : labels) {
+    for (auto& [name, text] : labels) {
       name = std::string(in.Text());
-      value = std::string(in.Text());
+      text = std::string(in.Text());
     }
-    if (in.failed() || id <= last_id_) {
-      return Fail(ErrorCode::kCorruption, "store: definition of log stream {} is damaged", id);
+    if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
+      engine_.CountDamage();
+      spdlog::error("store: definition of log stream {} is damaged; its lines cannot be found", id);
+      return;
     }
     index_.Add(id, labels);
     last_id_ = id;
-  }
-  FAULTLINE_TRY(definitions.status());
-  auto ranges = engine_.Prefix(Family::kMeta, std::string(1, kStreamRangeKey));
-  for (ranges->SeekToFirst(); ranges.Valid(); ranges->Next()) {
-    Stream& stream = streams_[ByteReader(ranges.key().substr(1)).Be32()];
-    ByteReader in(ranges.value());
+  }));
+  return engine_.Scan(Family::kMeta, std::string(1, kStreamRangeKey), [&](std::string_view key, std::string_view value) {
+    Stream& stream = streams_[ByteReader(key.substr(1)).Be32()];
+    ByteReader in(value);
     stream.min_unix_ns = in.Signed();
     stream.max_unix_ns = in.Signed();
     last_piece_ = std::max(last_piece_, in.Varint());
-  }
-  return ranges.status();
+  });
 }
 
 Result<void> LogStore::LoadTails() {
-  auto range = engine_.Prefix(Family::kJournal, std::string(1, kTailKey));
-  for (range->SeekToFirst(); range.Valid(); range->Next()) {
-    ByteReader key(range.key().substr(1));
+  return engine_.Scan(Family::kJournal, std::string(1, kTailKey), [&](std::string_view row_key, std::string_view value) {
+    ByteReader key(row_key.substr(1));
     const uint32_t id = key.Be32();
     auto piece = std::make_shared<Piece>();
     piece->number = key.Be64();
-    auto entries = DecodeLogBlock(range.value(), INT64_MIN, INT64_MAX, {});
+    auto entries = DecodeLogBlock(value, INT64_MIN, INT64_MAX, {});
     if (!entries) {
+      engine_.CountDamage();
       spdlog::error("store: a piece of log stream {} is damaged and left out: {}", id, entries.error().message);
-      continue;
+      return;
     }
     piece->entries = *std::move(entries);
     for (const LogEntry& entry : piece->entries) piece->bytes += BytesOf(entry);
     // As if it came now; a block is written in good time anyway.
     AddPiece(id, std::move(piece), SystemClock().UnixNs());
-  }
-  return range.status();
+  });
 }
 
 Result<void> LogStore::LoadFiles() {
-  auto range = engine_.Prefix(Family::kMeta, std::string(1, kFileKey));
-  for (range->SeekToFirst(); range.Valid(); range->Next()) {
-    ByteReader key(range.key().substr(1));
+  return engine_.Scan(Family::kMeta, std::string(1, kFileKey), [&](std::string_view row_key, std::string_view row) {
+    ByteReader key(row_key.substr(1));
     FileName name;
     name.first = std::string(key.Text());
     name.second = key.Be64();
-    ByteReader value(range.value());
+    ByteReader value(row);
     FileEnd end;
     end.offset = value.Varint();
     end.time_unix_ns = value.Signed();
     files_[std::move(name)] = end;
-  }
-  return range.status();
+  });
 }
 
 Result<void> LogStore::Load() {

@@ -120,12 +120,14 @@ class RocksDbStore final : public Store {
     });
   }
   Result<void> Snapshot(const std::string& folder) override { return engine_->Checkpoint(folder); }
+  Result<std::vector<std::string>> Verify() override { return engine_->Verify(); }
   StoreStats Stats() const override {
     StoreStats stats;
     samples_.AddStats(stats);
     logs_.AddStats(stats);
     stats.bytes_on_disk = engine_->BytesOnDisk();
     stats.commits = committer_->commits();
+    stats.damaged_reads = engine_->damages();
     return stats;
   }
 

@@ -5,9 +5,14 @@
 #include "aggregator/store/chunk.h"
 #include "aggregator/store/keys.h"
 #include "aggregator/store/samples.h"
+#include "common/assert.h"
+#include "common/log.h"
+#include "common/text.h"
 
 namespace faultline::store {
 namespace {
+
+constexpr int64_t kDamageStepMs = 60'000;
 
 void AppendRising(std::span<const Sample> more, std::vector<Sample>& samples) {
   for (const Sample& sample : more) {
@@ -35,44 +40,59 @@ void Clip(int64_t begin_ms, int64_t end_ms, std::vector<Sample>& samples) {
 
 }  // namespace
 
-Result<void> SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day,
-                                  int64_t begin_ms, int64_t end_ms, std::vector<Sample>& out) const {
+void SampleStore::ReportDamage(uint32_t series, int64_t time_ms, std::string_view reason) const {
+  engine_.CountDamage();
+  if (!LogAllowed("store_damage")) return;
+  spdlog::error("store: chunk of series {} about {} is damaged and left out: {}", series,
+                FormatTime(time_ms * kNsPerMs), reason);
+}
+
+void SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms,
+                          int64_t end_ms, std::vector<Sample>& out) const {
   std::string prefix = ChunkPrefix(day, series);
   prefix.push_back(late ? 1 : 0);
   const int64_t day_start = day * kMsPerDay;
+  int64_t at_ms = day_start;  // everything that begins before it is read or given up
   if (late || begin_ms <= day_start) {
     range->Seek(prefix);
   } else {
     // The chunk that began last before `begin` reaches into the window.
-    const std::string key = ChunkKey(series, false, begin_ms, 0);
-    range->SeekForPrev(key);
+    at_ms = begin_ms;
+    range->SeekForPrev(ChunkKey(series, false, begin_ms, 0));
     if (!range.Valid() || !range.key().starts_with(prefix)) range->Seek(prefix);
   }
   std::vector<Sample> samples;
-  for (; range.Valid() && range.key().starts_with(prefix); range->Next()) {
-    const int64_t first_ms = day_start + ByteReader(range.key().substr(prefix.size())).Be32();
-    if (first_ms > end_ms) break;
-    samples.clear();
-    if (!DecodeChunk(range.value(), first_ms, samples)) {
-      return Fail(ErrorCode::kCorruption, "store: chunk of series {} at {} ms is damaged", series, first_ms);
+  while (true) {
+    for (; range.Valid() && range.key().starts_with(prefix); range->Next()) {
+      const int64_t first_ms = day_start + ByteReader(range.key().substr(prefix.size())).Be32();
+      if (first_ms > end_ms) return;
+      at_ms = std::max(at_ms, first_ms + 1);
+      samples.clear();
+      if (!DecodeChunk(range.value(), first_ms, samples)) {
+        ReportDamage(series, first_ms, "does not decode");
+      } else if (late) {
+        out.insert(out.end(), samples.begin(), samples.end());
+      } else {
+        AppendRising(samples, out);
+      }
     }
-    if (late) {
-      out.insert(out.end(), samples.begin(), samples.end());
-    } else {
-      AppendRising(samples, out);
-    }
+    const auto status = range.status();
+    if (status) return;
+    // A block of the file is damaged. Feel for its end, so that what lies behind it is served.
+    ReportDamage(series, at_ms, status.error().message);
+    at_ms += kDamageStepMs;
+    if (late || at_ms > end_ms || DayOf(at_ms) != day) return;
+    range->Seek(ChunkKey(series, false, at_ms, 0));
   }
-  return range.status();
 }
 
-Result<void> SampleStore::ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
-                                     std::vector<Sample>& out) const {
+void SampleStore::ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
+                             std::vector<Sample>& out) const {
   Engine::Range range(engine_, Family::kChunks, ChunkPrefix(DayOf(begin_ms), series),
                       PrefixEnd(ChunkPrefix(DayOf(end_ms), series)));
   for (int64_t day = DayOf(begin_ms); day <= DayOf(end_ms); ++day) {
-    FAULTLINE_TRY(ReadDay(range, series, late, day, begin_ms, end_ms, out));
+    ReadDay(range, series, late, day, begin_ms, end_ms, out);
   }
-  return {};
 }
 
 Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms, int64_t end_ms) const {
@@ -85,17 +105,13 @@ Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms, in
   end_ms = std::min(end_ms, view.range.max_ms);
   if (begin_ms > end_ms) return samples;
   const bool head_covers = !view.samples.empty() && view.samples.front().time_ms <= begin_ms;
-  if (!head_covers) {
-    FAULTLINE_TRY(ReadChunks(series, false, begin_ms, end_ms, samples));
-  }
+  if (!head_covers) ReadChunks(series, false, begin_ms, end_ms, samples);
   std::vector<Sample> late;
-  if (view.range.has_late) FAULTLINE_TRY(ReadChunks(series, true, begin_ms, end_ms, late));
+  if (view.range.has_late) ReadChunks(series, true, begin_ms, end_ms, late);
   std::vector<Sample> chunk;
   for (const auto& sealed : view.sealed) {
     chunk.clear();
-    if (!DecodeChunk(sealed->bytes, sealed->first_ms, chunk)) {
-      return Fail(ErrorCode::kCorruption, "store: sealed chunk of series {} is damaged", id);
-    }
+    FAULTLINE_ASSERT(DecodeChunk(sealed->bytes, sealed->first_ms, chunk), "own chunk decodes");
     if (sealed->late) {
       late.insert(late.end(), chunk.begin(), chunk.end());
     } else {

@@ -226,47 +226,44 @@ void SampleStore::Discard() {
 bool SampleStore::HasWork() const { return !sealed_.empty() || round_next_id_ != 0; }
 
 Result<void> SampleStore::LoadDefinitions() {
-  auto metrics = engine_.Prefix(Family::kMeta, std::string(1, kMetricKey));
-  for (metrics->SeekToFirst(); metrics.Valid(); metrics->Next()) {
-    ByteReader in(metrics.value());
-    SeriesMeta& meta = metas_[std::string(metrics.key().substr(1))];
+  FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kMetricKey), [&](std::string_view key, std::string_view value) {
+    ByteReader in(value);
+    SeriesMeta& meta = metas_[std::string(key.substr(1))];
     meta.type = static_cast<v1::MetricType>(in.Varint());
     meta.help = std::string(in.Text());
-  }
-  FAULTLINE_TRY(metrics.status());
-  auto series = engine_.Prefix(Family::kMeta, std::string(1, kSeriesKey));
-  for (series->SeekToFirst(); series.Valid(); series->Next()) {
-    const uint32_t id = ByteReader(series.key().substr(1)).Be32();
-    ByteReader in(series.value());
+  }));
+  return engine_.Scan(Family::kMeta, std::string(1, kSeriesKey), [&](std::string_view key, std::string_view value) {
+    const uint32_t id = ByteReader(key.substr(1)).Be32();
+    ByteReader in(value);
     Labels labels(in.Count(2));
-    for (auto& [name, value] : labels) {
+    for (auto& [name, text] : labels) {
       name = std::string(in.Text());
-      value = std::string(in.Text());
+      text = std::string(in.Text());
     }
     if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
-      return Fail(ErrorCode::kCorruption, "store: definition of series {} is damaged", id);
+      engine_.CountDamage();
+      spdlog::error("store: definition of series {} is damaged; its samples cannot be found", id);
+      return;
     }
     index_.Add(id, labels);
     last_id_ = id;
-  }
-  return series.status();
+  });
 }
 
 Result<void> SampleStore::LoadHeads(std::vector<uint64_t>& snapshot_record) {
   snapshot_record.assign(last_id_ + 1, 0);
-  auto range = engine_.Prefix(Family::kHeads, "h");
-  for (range->SeekToFirst(); range.Valid(); range->Next()) {
-    const uint32_t id = ByteReader(range.key().substr(1)).Be32();
-    ByteReader in(range.value());
+  return engine_.Scan(Family::kHeads, "h", [&](std::string_view key, std::string_view value) {
+    const uint32_t id = ByteReader(key.substr(1)).Be32();
+    ByteReader in(value);
     const uint64_t record = in.Varint();
     if (id > last_id_ || in.failed() || !heads_.Restore(id, in.Bytes(in.left()))) {
-      spdlog::error("store: snapshot of series {} is damaged; its newest samples are read from the log", id);
-      continue;
+      engine_.CountDamage();
+      spdlog::error("store: snapshot of series {} is damaged; only what the log has of it is kept", id);
+      return;
     }
     snapshot_record[id] = record;
     last_record_ = std::max(last_record_, record);
-  }
-  return range.status();
+  });
 }
 
 Result<void> SampleStore::ReplayRecord(uint64_t record, std::string_view bytes,
@@ -290,21 +287,21 @@ Result<void> SampleStore::Replay(const std::vector<uint64_t>& snapshot_record) {
     return std::unexpected(progress.error());
   }
   last_record_ = std::max(last_record_, sealed_through);
-  auto range = engine_.Prefix(Family::kJournal, std::string(1, kSampleRecordKey));
-  for (range->SeekToFirst(); range.Valid(); range->Next()) {
-    const uint64_t record = ByteReader(range.key().substr(1)).Be64();
-    if (const auto replayed = ReplayRecord(record, range.value(), snapshot_record); !replayed) {
-      spdlog::error("store: record {} of the sample log is damaged and left out: {}", record,
-                    replayed.error().message);
-    }
-    bytes_since_round_ += range.value().size();
-    last_record_ = std::max(last_record_, record);
-    if (record <= sealed_through && !sealed_.empty()) {
-      heads_.Forget(sealed_);  // written before the restart
-      sealed_.clear();
-    }
-  }
-  return range.status();
+  return engine_.Scan(Family::kJournal, std::string(1, kSampleRecordKey),
+                      [&](std::string_view key, std::string_view value) {
+                        const uint64_t record = ByteReader(key.substr(1)).Be64();
+                        if (const auto replayed = ReplayRecord(record, value, snapshot_record); !replayed) {
+                          engine_.CountDamage();
+                          spdlog::error("store: record {} of the sample log is damaged and left out: {}", record,
+                                        replayed.error().message);
+                        }
+                        bytes_since_round_ += value.size();
+                        last_record_ = std::max(last_record_, record);
+                        if (record <= sealed_through && !sealed_.empty()) {
+                          heads_.Forget(sealed_);  // written before the restart
+                          sealed_.clear();
+                        }
+                      });
 }
 
 Result<void> SampleStore::Load() {

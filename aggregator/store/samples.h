@@ -57,10 +57,11 @@ class SampleStore {
   void StageDefinitions(rocksdb::WriteBatch& batch);
   void StageSealed(rocksdb::WriteBatch& batch);
   void StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes);
-  Result<void> ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
-                          std::vector<Sample>& out) const;
-  Result<void> ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms,
-                       int64_t end_ms, std::vector<Sample>& out) const;
+  void ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
+                  std::vector<Sample>& out) const;
+  void ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms, int64_t end_ms,
+               std::vector<Sample>& out) const;
+  void ReportDamage(uint32_t series, int64_t time_ms, std::string_view reason) const;
 
   Engine& engine_;
   const uint64_t max_series_;

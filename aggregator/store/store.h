@@ -128,6 +128,7 @@ struct StoreStats {
   uint64_t log_duplicates = 0;
   uint64_t bytes_on_disk = 0;
   uint64_t commits = 0;
+  uint64_t damaged_reads = 0;  // stored values that could not be read and were left out of an answer
 };
 
 class Store {
@@ -190,6 +191,10 @@ class Store {
   virtual Result<void> Retain(int64_t oldest_unix_ns) = 0;
   // A consistent copy in `folder`, made while writing goes on.
   virtual Result<void> Snapshot(const std::string& folder) = 0;
+  // Reads everything on disk against its checksums; names what is damaged, empty if nothing is. Slow, changes nothing.
+  virtual Result<std::vector<std::string>> Verify() {
+    return Fail(ErrorCode::kUnsupported, "this store cannot verify itself");
+  }
   virtual StoreStats Stats() const = 0;
 };
 
