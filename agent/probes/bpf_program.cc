@@ -45,8 +45,8 @@ std::string LibbpfMessages::FirstLine() const {
   std::lock_guard lock(messages_mutex);
   std::string_view rest = messages_kept, line;
   while (NextLine(rest, line)) {
-    // This one misleads: it comes with every EPERM.
-    if (line.find("ulimit") == std::string_view::npos) return std::string(Trim(line));
+    // These mislead: they come with every EPERM.
+    if (line.find("ulimit") == line.npos && line.find("RLIMIT_MEMLOCK") == line.npos) return std::string(Trim(line));
   }
   return "";
 }
