@@ -1,10 +1,14 @@
-// A parser turns the lines of one file into records. One instance per file: it may keep state between lines
-// (partial records). The tailer owns it, on the agent's thread.
+// A parser turns the lines of one file into records. One instance per file: it may keep state
+// between lines (partial records). The tailer owns it, on the agent's thread, and finishes what it
+// returns: UTF-8, severity, labels.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/emitter.h"
 
@@ -20,13 +24,24 @@ struct LogLine {
 struct ParsedLine {
   bool ready = false;
   LogChunk::Record record;
-  std::string stream;  // stdout, stderr or empty; becomes the stream label of that name
+  std::string_view stream;  // kStdout, kStderr or empty; becomes the stream label of that name
+  bool malformed = false;   // not of this format: the record is the line as it stands
+  uint64_t cut_bytes = 0;   // of the record's text that did not fit into max_record_bytes
+
+  static constexpr std::string_view kStdout = "stdout";
+  static constexpr std::string_view kStderr = "stderr";
 };
 
 class LogParser {
  public:
   virtual ~LogParser() = default;
   virtual ParsedLine Feed(const LogLine& line) = 0;
+  // Offset of the unfinished record of that stream: reading must begin there again after a restart.
+  virtual std::optional<uint64_t> unfinished(std::string_view /*stream*/) const {
+    return std::nullopt;
+  }
+  // The file has ended: what was unfinished is all there will be.
+  virtual std::vector<ParsedLine> Flush() { return {}; }
 };
 
 struct LogParserRow {

@@ -1,0 +1,380 @@
+// A slice: look at the size, read the bytes before the position again together with what follows,
+// see whether they are still what we took (else the file was truncated and has regrown), cut what
+// follows into lines, feed the parser. What is not a whole line stays in the file and is read again
+// when there is more of it; so an idle file costs no buffer.
+#include "agent/logs/log_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "agent/logs/severity.h"
+#include "common/assert.h"
+#include "common/clock.h"
+
+namespace faultline {
+namespace {
+
+constexpr uint32_t kMaxGenerations = 1000;
+
+uint64_t GenerationId(const FileKey& key, uint64_t fingerprint, uint32_t number) {
+  const uint64_t parts[] = {key.device, key.inode, fingerprint, number};
+  const uint64_t id = XXH3_64bits(parts, sizeof parts);
+  return id == 0 ? 1 : id;  // 0 says: no file
+}
+
+ssize_t ReadAt(int fd, char* into, size_t bytes, uint64_t offset) {
+  ssize_t n = 0;
+  do {
+    n = pread(fd, into, bytes, static_cast<off_t>(offset));
+  } while (n < 0 && errno == EINTR);
+  return n;
+}
+
+std::unique_ptr<LogParser> MakeParser(std::string_view name, uint32_t max_record_bytes) {
+  for (const LogParserRow& row : LogParserCatalogue()) {
+    if (row.name == name) return row.make(max_record_bytes);
+  }
+  FAULTLINE_ASSERT(false, "a parser that is in the catalogue");
+  return nullptr;
+}
+
+}  // namespace
+
+LogFingerprint LogFingerprint::Of(int fd) {
+  char head[kMaxFingerprintBytes];
+  const ssize_t n = ReadAt(fd, head, sizeof head, 0);
+  if (n <= 0) return {};
+  const auto* newline = static_cast<const char*>(std::memchr(head, '\n', static_cast<size_t>(n)));
+  if (newline == nullptr && static_cast<size_t>(n) < sizeof head) return {};
+  const size_t bytes = newline == nullptr ? sizeof head : static_cast<size_t>(newline - head) + 1;
+  return {.hash = XXH3_64bits(head, bytes), .bytes = bytes};
+}
+
+LogGeneration FindGeneration(const FileKey& key, const LogFingerprint& fingerprint, uint64_t size,
+                             const CommittedPosition& committed) {
+  LogGeneration found{.file_id = GenerationId(key, fingerprint.hash, 0)};
+  for (uint32_t number = 0; number < kMaxGenerations; ++number) {
+    const uint64_t id = GenerationId(key, fingerprint.hash, number);
+    const auto position = committed ? committed(id) : std::nullopt;
+    if (!position) break;
+    found = {.file_id = id, .number = number, .position = *position, .known = true};
+  }
+  // Shorter than what was read: truncated while nobody looked, and begun with the same first line.
+  if (found.known && found.position > size) {
+    return {.file_id = GenerationId(key, fingerprint.hash, found.number + 1),
+            .number = found.number + 1};
+  }
+  return found;
+}
+
+LogFile::LogFile(OpenedLog opened, Options options, CommittedPosition committed)
+    : fd_(std::move(opened.fd)),
+      key_(opened.key),
+      options_(std::move(options)),
+      committed_(std::move(committed)),
+      size_(opened.size) {
+  streams_[1].name = ParsedLine::kStdout;
+  streams_[2].name = ParsedLine::kStderr;
+  Identify();
+}
+
+bool LogFile::Identify() {
+  if (fingerprint_.complete()) return true;
+  fingerprint_ = LogFingerprint::Of(fd_.get());
+  if (!fingerprint_.complete()) return false;
+  LogGeneration generation = FindGeneration(key_, fingerprint_, size_, committed_);
+  // Begun again in front of our eyes, with the same first line as before.
+  if (fingerprint_.hash == last_fingerprint_ && generation.number <= last_number_) {
+    generation = {.file_id = GenerationId(key_, fingerprint_.hash, last_number_ + 1),
+                  .number = last_number_ + 1};
+  }
+  Choose(generation);
+  return true;
+}
+
+void LogFile::Choose(const LogGeneration& generation) {
+  generation_ = generation;
+  position_ = handed_over_ = generation.position;
+  for (Stream& stream : streams_) {
+    uint64_t parts[] = {generation.file_id, XXH3_64bits(stream.name.data(), stream.name.size())};
+    stream.file_id = XXH3_64bits(parts, sizeof parts);
+    const auto committed = committed_ ? committed_(stream.file_id) : std::nullopt;
+    stream.end = std::max(committed.value_or(0), position_);
+    stream.chunk = {};
+  }
+  parser_.reset();
+  overlap_.assign(std::min<uint64_t>(kOverlapBytes, position_), '\0');
+  const ssize_t n =
+      ReadAt(fd_.get(), overlap_.data(), overlap_.size(), position_ - overlap_.size());
+  overlap_.resize(n < 0 ? 0 : static_cast<size_t>(n));
+  // Inside a line: its beginning was handed over as a cut one.
+  skipping_ = !overlap_.empty() && overlap_.back() != '\n';
+}
+
+void LogFile::ContinueAs(LogGeneration generation) {
+  // Copied before we had read the last of the original: nothing is left to read here.
+  generation.position = std::min(generation.position, size_);
+  Choose(generation);
+}
+
+bool LogFile::WasTruncated() {
+  struct stat status{};
+  if (fstat(fd_.get(), &status) != 0 || static_cast<uint64_t>(status.st_size) < position_)
+    return true;
+  std::array<char, kOverlapBytes> now{};
+  const ssize_t n = ReadAt(fd_.get(), now.data(), overlap_.size(), position_ - overlap_.size());
+  return n < 0 || std::string_view(now.data(), static_cast<size_t>(n)) != overlap_;
+}
+
+bool LogFile::SharesBytesWith(const LogFile& other) const {
+  const uint64_t end = std::min(size_, other.size_);
+  const size_t bytes = std::min<uint64_t>(end, kMaxFingerprintBytes);
+  std::array<char, kMaxFingerprintBytes> ours{}, theirs{};
+  return ReadAt(fd_.get(), ours.data(), bytes, end - bytes) == static_cast<ssize_t>(bytes) &&
+         ReadAt(other.fd_.get(), theirs.data(), bytes, end - bytes) ==
+             static_cast<ssize_t>(bytes) &&
+         ours == theirs;
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> LogFile::Positions() const {
+  std::vector<std::pair<uint64_t, uint64_t>> positions;
+  if (generation_.file_id == 0) return positions;
+  positions.emplace_back(generation_.file_id, handed_over_);
+  for (const Stream& stream : streams_) {
+    if (stream.file_id != generation_.file_id) positions.emplace_back(stream.file_id, stream.end);
+  }
+  return positions;
+}
+
+bool LogFile::Changed() {
+  struct stat status{};
+  if (fstat(fd_.get(), &status) != 0) return false;
+  size_ = static_cast<uint64_t>(status.st_size);
+  modified_ns_ = int64_t{status.st_mtim.tv_sec} * kNsPerSecond + status.st_mtim.tv_nsec;
+  unlinked_ = status.st_nlink == 0;
+  return size_ != position_;
+}
+
+Result<std::string_view> LogFile::ReadFrom(uint64_t offset, size_t max_bytes,
+                                           std::string& scratch) const {
+  if (scratch.size() < max_bytes) scratch.resize(max_bytes);
+  const ssize_t n = ReadAt(fd_.get(), scratch.data(), max_bytes, offset);
+  if (n < 0)
+    return FailErrno(errno, "reading log {}",
+                     options_.labels.empty() ? "" : options_.labels.front().second);
+  return std::string_view(scratch.data(), static_cast<size_t>(n));
+}
+
+// The bytes that were there have gone. What was unfinished is all there will be of it.
+void LogFile::EndGeneration(LogSlice& slice) {
+  if (parser_) {
+    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
+  }
+  CloseChunks(slice);
+  slice.truncated = true;
+  slice.more = true;
+  slice.ended = generation_;
+  slice.ended.position = position_;
+  slice.ended_fingerprint = fingerprint_.hash;
+  last_fingerprint_ = fingerprint_.hash;
+  last_number_ = generation_.number;
+  fingerprint_ = {};
+  generation_ = {};
+  position_ = handed_over_ = 0;
+  overlap_.clear();
+  skipping_ = false;
+  parser_.reset();
+}
+
+// A file that was truncated under a writer that does not append begins with a hole, as does a
+// sparse one: nothing was ever written there. False: no hole here.
+bool LogFile::SkipHole(std::string_view text) {
+  if (text.empty() || text.front() != '\0') return false;
+  const off_t at = lseek(fd_.get(), static_cast<off_t>(position_), SEEK_DATA);
+  const uint64_t next = at >= 0 ? static_cast<uint64_t>(at) : errno == ENXIO ? size_ : position_;
+  if (next <= position_) return false;
+  position_ = next;
+  overlap_.clear();
+  return true;
+}
+
+Result<LogSlice> LogFile::Read(std::string& scratch, size_t max_bytes) {
+  LogSlice slice;
+  const uint64_t known_size = size_;
+  Changed();
+  if (!Identify()) return slice;
+  if (size_ < position_) {
+    slice.unread = known_size > position_ ? known_size - position_ : 0;
+    EndGeneration(slice);
+    return slice;
+  }
+  // The same size may be another text; what was written since the last look is read once more.
+  if (size_ == position_ && modified_ns_ == read_modified_ns_) return slice;
+  read_modified_ns_ = modified_ns_;
+  const size_t overlap = overlap_.size();
+  const uint64_t from = position_ - overlap;
+  FAULTLINE_ASSIGN(std::string_view text, ReadFrom(from, overlap + max_bytes, scratch));
+  if (text.substr(0, overlap) != overlap_) {
+    slice.unread = known_size > position_ ? known_size - position_ : 0;
+    EndGeneration(slice);
+    return slice;
+  }
+  if (SkipHole(text.substr(overlap))) {
+    slice.more = size_ > position_;
+    return slice;
+  }
+  slice.scanned = text.size();
+  const bool no_line = text.substr(overlap).find('\n') == std::string_view::npos;
+  if (no_line && !skipping_ && text.size() == overlap + max_bytes &&
+      max_bytes < options_.max_line_bytes) {
+    FAULTLINE_ASSIGN(text, ReadFrom(from, overlap + options_.max_line_bytes, scratch));
+    if (text.size() < overlap) return slice;
+  }
+  const uint64_t end = from + text.size();
+  TakeLines(text.substr(overlap), slice);
+  CloseChunks(slice);
+  slice.more = size_ > end;
+  return slice;
+}
+
+Result<LogSlice> LogFile::Finish(std::string& scratch) {
+  LogSlice slice;
+  if (!fingerprint_.complete()) {
+    // A single short line that never got its newline. It is a record all the same.
+    FAULTLINE_ASSIGN(const std::string_view head, ReadFrom(0, kMaxFingerprintBytes, scratch));
+    if (head.empty()) return slice;
+    fingerprint_ = {.hash = XXH3_64bits(head.data(), head.size()), .bytes = head.size()};
+    Choose(FindGeneration(key_, fingerprint_, size_, committed_));
+  }
+  FAULTLINE_ASSIGN(const std::string_view rest,
+                   ReadFrom(position_, options_.max_line_bytes, scratch));
+  if (!rest.empty() && !skipping_) {
+    TakeLine(rest, position_, position_ + rest.size(), slice);
+    slice.bytes += rest.size();
+    Advance(rest);
+  }
+  if (parser_) {
+    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
+  }
+  CloseChunks(slice);
+  return slice;
+}
+
+void LogFile::Advance(std::string_view taken) {
+  position_ += taken.size();
+  if (taken.size() >= kOverlapBytes) {
+    overlap_ = taken.substr(taken.size() - kOverlapBytes);
+  } else {
+    overlap_ += taken;
+    if (overlap_.size() > kOverlapBytes) overlap_.erase(0, overlap_.size() - kOverlapBytes);
+  }
+}
+
+void LogFile::TakeLines(std::string_view text, LogSlice& slice) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const std::string_view rest = text.substr(at);
+    const size_t newline = rest.find('\n');
+    if (skipping_) {
+      const size_t skipped = newline == std::string_view::npos ? rest.size() : newline + 1;
+      slice.lost_too_long += newline == std::string_view::npos ? skipped : newline;
+      skipping_ = newline == std::string_view::npos;
+      at += skipped;
+      continue;
+    }
+    if (newline == std::string_view::npos) {
+      if (rest.size() < options_.max_line_bytes) break;
+      TakeLine(rest.substr(0, options_.max_line_bytes), position_ + at,
+               position_ + at + options_.max_line_bytes, slice);
+      at += options_.max_line_bytes;
+      skipping_ = true;
+      continue;
+    }
+    TakeLine(rest.substr(0, newline), position_ + at, position_ + at + newline + 1, slice);
+    at += newline + 1;
+  }
+  slice.bytes += at;
+  Advance(text.substr(0, at));
+}
+
+void LogFile::ChooseParser(char first) {
+  const std::string_view name = !options_.parser.empty() ? options_.parser
+                                : first == '{'           ? "docker"
+                                                         : "cri";
+  parser_ = MakeParser(name, options_.max_line_bytes);
+  if (name == "plain") streams_[0].file_id = generation_.file_id;
+}
+
+void LogFile::TakeLine(std::string_view text, uint64_t offset, uint64_t end_offset,
+                       LogSlice& slice) {
+  if (!parser_) ChooseParser(text.empty() ? '\0' : text.front());
+  LogLine line{.text = text, .offset = offset, .end_offset = end_offset};
+  if (text.size() > options_.max_line_bytes) {
+    slice.lost_too_long += text.size() - options_.max_line_bytes;
+    line.text = text.substr(0, options_.max_line_bytes);
+  }
+  TakeRecord(parser_->Feed(line), slice);
+}
+
+LogFile::Stream& LogFile::StreamOf(std::string_view name) {
+  return name == ParsedLine::kStdout   ? streams_[1]
+         : name == ParsedLine::kStderr ? streams_[2]
+                                       : streams_[0];
+}
+
+void LogFile::TakeRecord(ParsedLine&& parsed, LogSlice& slice) {
+  slice.lost_too_long += parsed.cut_bytes;
+  slice.malformed += parsed.malformed ? 1 : 0;
+  if (!parsed.ready) return;
+  Stream& stream = StreamOf(parsed.stream);
+  if (parsed.record.offset < stream.end) return;  // handed over before a restart
+  LogChunk::Record& record = parsed.record;
+  if (record.body.ends_with('\r')) record.body.pop_back();
+  if (parsed.cut_bytes > 0)
+    record.attributes.emplace_back("log.cut_bytes", std::to_string(parsed.cut_bytes));
+  if (record.severity == v1::SEVERITY_UNSPECIFIED) record.severity = SeverityOfText(record.body);
+  ++slice.lines;
+  stream.chunk.records.push_back(std::move(record));
+}
+
+void LogFile::CloseChunks(LogSlice& slice) {
+  uint64_t safe = position_;  // nothing before it is needed again
+  bool any = false;
+  for (Stream& stream : streams_) {
+    const uint64_t begun =
+        parser_ ? parser_->unfinished(stream.name).value_or(position_) : position_;
+    safe = std::min(safe, begun);
+    if (stream.chunk.records.empty()) continue;
+    LogChunk chunk = std::exchange(stream.chunk, {});
+    chunk.stream_labels = options_.labels;
+    if (!stream.name.empty()) {
+      const auto at =
+          std::ranges::lower_bound(chunk.stream_labels, std::string_view("stream"), {},
+                                   [](const auto& label) { return std::string_view(label.first); });
+      chunk.stream_labels.emplace(at, "stream", stream.name);
+    }
+    chunk.file_id = stream.file_id;
+    chunk.begin_offset = stream.end;
+    chunk.end_offset = stream.end = begun;
+    any = true;
+    slice.chunks.push_back(std::move(chunk));
+  }
+  if (!any || safe <= handed_over_) return;
+  if (slice.chunks.back().file_id != generation_.file_id) {
+    LogChunk position;  // carries no records: how far the file need not be read again
+    position.stream_labels = slice.chunks.back().stream_labels;
+    position.file_id = generation_.file_id;
+    position.begin_offset = handed_over_;
+    position.end_offset = safe;
+    slice.chunks.push_back(std::move(position));
+  }
+  handed_over_ = safe;
+}
+
+}  // namespace faultline

@@ -1,0 +1,285 @@
+// The half of the tailer that finds files: folders come and go, names in a folder move from file to
+// file. A file is its device and inode; names only say whose it is. What to do with a file that was
+// not there before depends on its past: the position it was read to, the file that had its name
+// before, the file that it is a copy of.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "agent/logs/log_tailer.h"
+#include "common/log.h"
+
+namespace faultline {
+namespace {
+
+constexpr size_t kMaxRefused = 10'000;
+
+std::vector<std::pair<std::string, std::string>> StreamLabels(const LogFileRole& role) {
+  std::vector<std::pair<std::string, std::string>> labels;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) labels.emplace_back(name, value);
+  };
+  add("container", role.container);
+  add("filename", role.filename);
+  add("job", role.job);
+  add("namespace", role.name_space);
+  add("pod", role.pod);
+  return labels;
+}
+
+// `app.log.1` may be a copy of `app.log`.
+bool IsNamedAfter(std::string_view copy, std::string_view original) {
+  return copy.size() > original.size() && copy.starts_with(original) &&
+         (copy[original.size()] == '.' || copy[original.size()] == '-');
+}
+
+}  // namespace
+
+struct LogTailer::Candidate {
+  std::string name;
+  FileKey key;
+  LogFileRole role;
+  OpenedLog opened;
+};
+
+void LogTailer::TakeChanges() {
+  std::vector<LogWatch::Change> changes;
+  if (!watch_.Take(changes)) walk_wanted_ = true;
+  for (const LogWatch::Change& change : changes) {
+    if (change.names && parents_.contains(change.path)) walk_wanted_ = true;
+    for (const auto kind : {LogFolderKind::kPodContainer, LogFolderKind::kContainerLinks,
+                            LogFolderKind::kDocker, LogFolderKind::kFiles}) {
+      const auto folder = folders_.find({change.path, kind});
+      if (folder == folders_.end()) continue;
+      if (change.names) {
+        changed_.insert(folder->first);
+        continue;
+      }
+      const auto name = folder->second.names.find(change.name);
+      if (name == folder->second.names.end()) continue;
+      if (const auto file = files_.find(name->second); file != files_.end())
+        Enqueue(file->first, file->second);
+    }
+  }
+}
+
+void LogTailer::Walk() {
+  walk_wanted_ = false;
+  next_walk_ns_ = Now() + limits_.rescan_ns;
+  roots_.Refresh();
+  FoundLogFolders found = FindLogFolders(host_.fs, config_);
+  std::map<FolderKey, Folder> now;
+  for (LogFolder& folder : found.folders) {
+    const FolderKey key{folder.path, folder.kind};
+    auto before = folders_.extract(key);
+    Folder& kept = now[key];
+    if (!before.empty()) kept = std::move(before.mapped());
+    kept.what = std::move(folder);
+    watch_.Add(key.first, host_.fs.Path(key.first));
+  }
+  parents_ = {found.parents.begin(), found.parents.end()};
+  for (const std::string& parent : parents_) watch_.Add(parent, host_.fs.Path(parent));
+  for (auto& [key, gone] : folders_) {
+    for (const auto& [name, file_key] : gone.names) {
+      const auto file = files_.find(file_key);
+      if (file != files_.end() && --file->second.names == 0) file->second.grown_ns = Now();
+    }
+    if (!parents_.contains(key.first)) watch_.Remove(key.first);
+  }
+  folders_ = std::move(now);
+  changed_.clear();
+  // In order of kind, so that a file belongs to the folder that knows most about it.
+  for (const auto kind : {LogFolderKind::kPodContainer, LogFolderKind::kContainerLinks,
+                          LogFolderKind::kDocker, LogFolderKind::kFiles}) {
+    for (auto& [key, folder] : folders_) {
+      if (key.second == kind) ScanFolder(folder);
+    }
+  }
+}
+
+struct LogTailer::Seen {
+  FileKey key;
+  int64_t modified_ns = 0;
+};
+
+std::optional<LogTailer::Seen> LogTailer::Look(const std::string& path) {
+  struct stat status{};
+  if (lstat(host_.fs.Path(path).c_str(), &status) != 0) return std::nullopt;
+  if (S_ISREG(status.st_mode)) {
+    return Seen{
+        .key = {.device = status.st_dev, .inode = status.st_ino},
+        .modified_ns = int64_t{status.st_mtim.tv_sec} * kNsPerSecond + status.st_mtim.tv_nsec};
+  }
+  if (S_ISDIR(status.st_mode)) return std::nullopt;
+  auto key = roots_.Resolve(path);
+  if (key) return Seen{.key = *key};
+  Refuse(path, key.error());
+  return std::nullopt;
+}
+
+void LogTailer::ScanFolder(Folder& folder) {
+  const auto listed = host_.fs.List(folder.what.path);
+  std::map<std::string, FileKey> names;
+  std::map<FileKey, int64_t> ignored;
+  std::vector<Candidate> candidates;
+  for (const std::string& name : listed ? *listed : std::vector<std::string>()) {
+    const auto role = RoleOf(folder.what, name);
+    if (!role) continue;
+    const std::string path = folder.what.path + "/" + name;
+    const auto seen = Look(path);
+    if (!seen) continue;
+    if (const auto old = folder.ignored.find(seen->key);
+        role->only_if_known && old != folder.ignored.end() && old->second == seen->modified_ns) {
+      ignored.insert(*old);
+      continue;
+    }
+    names[name] = seen->key;
+    if (const auto file = files_.find(seen->key); file != files_.end()) {
+      ++file->second.names;
+      Enqueue(seen->key, file->second);
+      continue;
+    }
+    auto opened = roots_.Open(path);
+    if (!opened) {
+      Refuse(path, opened.error());
+      names.erase(name);
+      continue;
+    }
+    candidates.push_back(
+        {.name = name, .key = seen->key, .role = *role, .opened = std::move(*opened)});
+  }
+  names.swap(folder.names);
+  ignored.swap(folder.ignored);
+  for (const auto& [name, key] : names) {
+    const auto file = files_.find(key);
+    if (file != files_.end() && --file->second.names == 0) file->second.grown_ns = Now();
+  }
+  // Oldest first, so that each finds its predecessor.
+  std::ranges::stable_sort(candidates, [](const Candidate& a, const Candidate& b) {
+    return std::tuple(a.role.filename, !a.role.rotated, a.opened.modified_ns) <
+           std::tuple(b.role.filename, !b.role.rotated, b.opened.modified_ns);
+  });
+  std::string_view known;  // the log of which an older file had been read
+  for (Candidate& candidate : candidates) {
+    // What appears while we look was the live file a moment ago; so was, while we were away, what
+    // is newer than a file that we know.
+    if (folder.scanned || known == candidate.role.filename) candidate.role.only_if_known = false;
+    // The name before this one, if it was the same log's: it must be drained first.
+    std::string name = candidate.name;
+    const auto before = names.find(name);
+    const std::optional<FileKey> after = before != names.end() && !(before->second == candidate.key)
+                                             ? std::optional(before->second)
+                                             : std::nullopt;
+    const FileKey key = candidate.key;
+    const int64_t modified_ns = candidate.opened.modified_ns;
+    Track(folder, candidate);
+    const auto tracked = files_.find(key);
+    if (tracked == files_.end()) {
+      folder.names.erase(name);
+      folder.ignored[key] = modified_ns;
+    } else if (after && files_.contains(*after)) {
+      tracked->second.after = after;
+    }
+    if (tracked != files_.end() && tracked->second.file->is_known())
+      known = candidate.role.filename;
+  }
+  folder.scanned = true;
+}
+
+void LogTailer::Track(Folder& folder, Candidate& candidate) {
+  if (const auto same = files_.find(candidate.opened.key); same != files_.end()) {
+    ++same->second.names;  // a second name in this very folder
+    return;
+  }
+  if (files_.size() >= limits_.files) {
+    ++beyond_limit_;
+    return;
+  }
+  const LogFileRole& role = candidate.role;
+  Tracked tracked;
+  tracked.file =
+      std::make_unique<LogFile>(std::move(candidate.opened),
+                                LogFile::Options{.max_line_bytes = config_.max_line_bytes(),
+                                                 .labels = StreamLabels(role),
+                                                 .parser = role.parser},
+                                [this](uint64_t file_id) { return Position(file_id); });
+  tracked.name = candidate.name;
+  tracked.folder = {folder.what.path, folder.what.kind};
+  tracked.names = 1;
+  tracked.grown_ns = Now();
+  struct stat status{};
+  const std::string path = host_.fs.Path(folder.what.path + "/" + candidate.name);
+  tracked.watched = watch_.Watches(folder.what.path) && lstat(path.c_str(), &status) == 0 &&
+                    S_ISREG(status.st_mode);
+  const bool is_copy = !tracked.file->is_known() && AdoptCopy(tracked, folder);
+  if (role.only_if_known && !is_copy && !tracked.file->is_known()) return;
+  auto& subject = subjects_[fmt::format("{}/{}/{}", role.name_space, role.pod, role.container)];
+  if (!subject) {
+    subject = std::make_shared<Subject>();
+    subject->name_space = role.name_space;
+    subject->pod = role.pod;
+    subject->container = role.container;
+  }
+  tracked.subject = subject;
+  const FileKey key = tracked.file->key();
+  const auto placed = files_.emplace(key, std::move(tracked)).first;
+  Enqueue(key, placed->second);
+}
+
+// True if it is a copy of a file of this folder, made before that one was truncated.
+bool LogTailer::AdoptCopy(Tracked& copy, const Folder& folder) {
+  LogFile& file = *copy.file;
+  if (!file.fingerprint().complete()) return false;
+  for (const auto& [name, key] : folder.names) {
+    const auto original = files_.find(key);
+    if (original == files_.end() || !IsNamedAfter(copy.name, name)) continue;
+    // Truncated in front of our eyes …
+    for (Ended& ended : original->second.ended) {
+      if (ended.fingerprint != file.fingerprint().hash) continue;
+      file.ContinueAs(ended.generation);
+      ended.unread = 0;
+      return true;
+    }
+    // … or not yet, or not yet noticed …
+    LogFile& source = *original->second.file;
+    if (source.fingerprint().hash == file.fingerprint().hash &&
+        (source.WasTruncated() || source.SharesBytesWith(file))) {
+      Enqueue(key, original->second);
+      copy.copy_of = key;
+      return true;
+    }
+    // … or while we were away.
+    const LogGeneration generation =
+        FindGeneration(key, file.fingerprint(), file.size(),
+                       [this](uint64_t file_id) { return Position(file_id); });
+    if (generation.known) {
+      file.ContinueAs(generation);
+      return true;
+    }
+  }
+  return false;
+}
+
+void LogTailer::ContinueCopies(const FileKey& original, Tracked& truncated) {
+  for (auto& [key, copy] : files_) {
+    if (!copy.copy_of || !(*copy.copy_of == original)) continue;
+    for (Ended& ended : truncated.ended) {
+      if (ended.fingerprint != copy.file->fingerprint().hash) continue;
+      copy.copy_of.reset();
+      copy.file->Changed();
+      copy.file->ContinueAs(ended.generation);
+      ended.unread = 0;
+      Enqueue(key, copy);
+      break;
+    }
+  }
+}
+
+void LogTailer::Refuse(const std::string& path, const Error& error) {
+  if (error.code == ErrorCode::kNotFound) return;  // gone between list and open
+  if (refused_.size() >= kMaxRefused || !refused_.insert(path).second) return;
+  ++newly_refused_;
+  if (LogAllowed("log_refused")) spdlog::warn("logs: {}", error.message);
+}
+
+}  // namespace faultline
