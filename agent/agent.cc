@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/batch_printer.h"
+#include "agent/logs/log_leaves.h"
 #include "agent/logs/log_parser.h"
 #include "agent/own_metrics.h"
 #include "agent/probes/probe.h"
@@ -181,6 +182,13 @@ void Agent::OpenLeaves() {
                                            .uplink = uplink_.get(),
                                            .containers = containers_.get(),
                                            .version = std::string(Version())}));
+  const auto log_position = [this](uint64_t file_id) -> std::optional<uint64_t> {
+    const uint64_t position = spool_->LogPosition(file_id);
+    return position == 0 ? std::nullopt : std::optional(position);
+  };
+  for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_position)) {
+    collector_host_->AddMade("logs", leaf.name, leaf.doc, false, std::move(leaf.made));
+  }
   collector_host_->OnIdle([this] { pipeline_->Flush(); });
   for (const CollectorHost::Waker& waker : collector_host_->Wakers()) {
     wakers_.push_back(loop_.Watch(waker.fd, kWakeRestNs,

@@ -244,7 +244,7 @@ std::vector<CollectorHost::Waker> CollectorHost::Wakers() const {
 void CollectorHost::Wake(size_t index) {
   Leaf& leaf = *leaves_.at(index);
   pipeline_->BeginPass(*leaf.emitter, host_->clock->UnixNs());
-  const Result<void> result = leaf.collector->Collect(*leaf.emitter);
+  const Result<void> result = leaf.collector->Wake(*leaf.emitter);
   pipeline_->EndPass(*leaf.emitter, false);
   if (!result && result.error().code != ErrorCode::kNotFound) {
     ++leaf.report.failures;

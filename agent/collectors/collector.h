@@ -18,11 +18,14 @@ namespace faultline {
 class Collector {
  public:
   virtual ~Collector() = default;
-  // Called every period, or when wake_fd() is readable. kNotFound means that this host has no such
-  // thing ("no data"); any other error is a failure of this pass.
+  // Called every period. kNotFound means that this host has no such thing ("no data"); any other
+  // error is a failure of this pass.
   virtual Result<void> Collect(Emitter& out) = 0;
-  // A descriptor that is readable when there is something to collect now (ring buffer, kmsg, inotify).
-  // Then Collect is called for it as well, and must not block.
+  // Called when wake_fd() is readable, between the periods: series that it does not emit live on. By default all of
+  // Collect.
+  virtual Result<void> Wake(Emitter& out) { return Collect(out); }
+  // A descriptor that is readable when there is something to collect now (ring buffer, kmsg, inotify). Neither call may
+  // block then.
   virtual std::optional<int> wake_fd() const { return std::nullopt; }
 };
 

@@ -48,6 +48,12 @@ std::optional<uint64_t> LogTailer::Position(uint64_t file_id) const {
 }
 
 Result<void> LogTailer::Collect(Emitter& out) {
+  FAULTLINE_TRY(Wake(out));
+  EmitMetrics(out);
+  return {};
+}
+
+Result<void> LogTailer::Wake(Emitter& out) {
   active_ = false;
   TakeChanges();
   if (walk_wanted_ || Now() >= next_walk_ns_) Walk();
@@ -58,7 +64,6 @@ Result<void> LogTailer::Collect(Emitter& out) {
   if (Now() >= next_poll_ns_) EnqueuePolled();
   const bool taken = EmitPending(out) && ReadQueued(out);
   if (taken) Reap(out);
-  EmitMetrics(out);
   if (scratch_.capacity() > kKeptScratchBytes) std::string().swap(scratch_);
   // More to read: at once, but let others have their turn. Growing or full: after a rest. Else:
   // when something changes.

@@ -44,6 +44,7 @@ class LogTailer final : public Collector {
   ~LogTailer() override;
 
   Result<void> Collect(Emitter& out) override;
+  Result<void> Wake(Emitter& out) override;
   std::optional<int> wake_fd() const override { return watch_.fd(); }
 
  private:

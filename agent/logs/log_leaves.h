@@ -1,0 +1,23 @@
+// What the agent runs of this folder, as the configuration wants it.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "agent/collectors/collector.h"
+#include "agent/logs/log_file.h"
+
+namespace faultline {
+
+struct LogLeaf {
+  std::string_view name;
+  std::string_view doc;
+  Result<std::unique_ptr<Collector>> made;
+};
+
+// `host` and what `committed` refers to outlive the leaves.
+std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& config,
+                                   const CommittedPosition& committed);
+
+}  // namespace faultline
