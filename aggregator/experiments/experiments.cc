@@ -17,6 +17,7 @@
 #include "aggregator/experiments/experiment_course.h"
 #include "common/bounded_queue.h"
 #include "common/log.h"
+#include "common/text.h"
 
 namespace faultline {
 namespace {
@@ -25,6 +26,8 @@ namespace json = boost::json;
 
 constexpr std::string_view kKind = "Experiment";
 constexpr std::string_view kFinalizer = "faultline.io/recover";
+// A halt is a policy that allows nothing: people see it, and it outlives a restart.
+constexpr std::string_view kHaltPolicy = "halt";
 constexpr size_t kMaxTasks = 10'000;
 constexpr size_t kMaxTargets = 500;  // the records of an experiment must fit into one object
 constexpr auto kPassPeriod = std::chrono::milliseconds(500);
@@ -76,6 +79,49 @@ struct Inbox {
   }
 };
 
+// Label objects are ground truth by hand: one label each, under the object's name.
+class LabelObjects {
+ public:
+  LabelObjects(Objects* objects, GroundTruth* truth) : objects_(objects), truth_(truth) {}
+  void Start() {
+    watch_ = objects_->Watch("Label", [this](const ObjectEvent& event) { Take(event); });
+    if (const auto list = objects_->List("Label", "", "")) {
+      for (const Object& object : *list) Take({ObjectEvent::Type::kAdded, object});
+    }
+  }
+  void Stop() { objects_->Unwatch(watch_); }
+
+ private:
+  void Take(const ObjectEvent& event) {
+    const Object& object = event.object;
+    const std::string uid = fmt::format("object/{}/{}", object.name_space, object.name);
+    Result<void> taken;
+    if (event.type == ObjectEvent::Type::kDeleted) {
+      taken = truth_->Remove(uid);
+    } else {
+      const json::object* spec = ObjectAt(object.body, "spec");
+      FaultLabel label;
+      label.uid = uid;
+      label.source = TextAt(spec, "source") == "imported" ? "imported" : "manual";
+      label.fault = TextAt(spec, "fault");
+      label.node = TextAt(spec, "node");
+      label.message = TextAt(spec, "message");
+      label.target.set_namespace_(TextAt(spec, "namespace"));
+      label.target.set_pod(TextAt(spec, "pod"));
+      label.target.set_container(TextAt(spec, "container"));
+      label.target.set_cgroup(TextAt(spec, "cgroup"));
+      label.begin_unix_ns = ParseTime(TextAt(spec, "begin")).value_or(0);
+      label.end_unix_ns = ParseTime(TextAt(spec, "end")).value_or(0);
+      taken = truth_->Add(std::move(label));
+    }
+    if (!taken) spdlog::warn("label object {}/{}: {}", object.name_space, object.name, taken.error().message);
+  }
+
+  Objects* const objects_;
+  GroundTruth* const truth_;
+  uint64_t watch_ = 0;
+};
+
 }  // namespace
 
 struct Experiments::Impl {
@@ -111,6 +157,7 @@ struct Experiments::Impl {
   std::atomic<bool> halted = false;
   std::thread thread;
   uint64_t watch = 0;
+  LabelObjects labels{objects, ground_truth};
 
   // Owned by the thread.
   std::map<Key, Running> open;
@@ -351,12 +398,15 @@ void Experiments::Start() {
     const Key key{event.object.name_space, event.object.name};
     impl->inbox->Post([impl, key] { impl->Reload(key); });
   });
+  impl_->labels.Start();
+  impl_->halted = impl_->objects->Get("Policy", "default", kHaltPolicy).has_value();
   impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
 }
 
 void Experiments::Stop() {
   if (!impl_->thread.joinable()) return;
   impl_->objects->Unwatch(impl_->watch);
+  impl_->labels.Stop();
   impl_->stopping = true;
   impl_->inbox->Post([] {});
   impl_->thread.join();
@@ -366,6 +416,12 @@ void Experiments::Stop() {
 Result<int> Experiments::Halt(const std::string& principal) {
   impl_->halted = true;
   spdlog::warn("all faults are halted by {}", principal);
+  const auto kept = impl_->objects->Apply(
+      {{"apiVersion", kApiVersion},
+       {"kind", "Policy"},
+       {"metadata", {{"name", kHaltPolicy}, {"annotations", {{"faultline.io/halted-by", principal}}}}},
+       {"spec", {{"maxNodes", 0}}}});
+  if (!kept) spdlog::error("the halt will not outlive a restart: {}", kept.error().message);
   int told = 0;
   std::set<std::string> nodes;
   for (const NodeState& node : impl_->fleet->Nodes()) {
@@ -381,6 +437,10 @@ Result<int> Experiments::Halt(const std::string& principal) {
 
 Result<void> Experiments::Resume(const std::string& principal) {
   spdlog::warn("faults are allowed again by {}", principal);
+  if (const auto gone = impl_->objects->Delete("Policy", "default", kHaltPolicy);
+      !gone && gone.error().code != ErrorCode::kNotFound) {
+    return gone;
+  }
   impl_->halted = false;
   impl_->inbox->Post([impl = impl_.get()] { impl->to_halt.clear(); });
   return {};

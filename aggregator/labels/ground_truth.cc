@@ -181,4 +181,16 @@ Result<void> GroundTruth::Add(FaultLabel label) {
   return {};
 }
 
+Result<void> GroundTruth::Remove(const std::string& uid) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto at = impl_->labels.find(uid);
+  if (at == impl_->labels.end()) return Fail(ErrorCode::kNotFound, "no label '{}'", uid);
+  if (at->second.source == "injected") {
+    return Fail(ErrorCode::kPermissionDenied, "label '{}' is of an injected fault and stays", uid);
+  }
+  FAULTLINE_TRY(impl_->store->DeleteDocument(kDocumentKind, uid));
+  impl_->labels.erase(at);
+  return {};
+}
+
 }  // namespace faultline

@@ -46,6 +46,8 @@ class GroundTruth {
   std::optional<FaultLabel> Find(const std::string& uid) const;
   // By hand or imported; kInvalidArgument names the field.
   Result<void> Add(FaultLabel label);
+  // Only what people gave: kPermissionDenied for the label of an injected fault.
+  Result<void> Remove(const std::string& uid);
 
  private:
   struct Impl;
