@@ -21,6 +21,7 @@ SECONDS_PER_ROUND = 4
 # What node_exporter has no counterpart of is off, so that both collect the same.
 EQUAL = ["uplink.enabled=false", "faults.enabled=false", "probes.enabled=false", "logs.enabled=false",
          "containers.enabled=false", "processes.enabled=false"]
+EVERYTHING = ["uplink.enabled=false"]
 
 
 def cpu_ns(pid):
@@ -57,13 +58,15 @@ def main():
         exporter = exposition.Server([peer.stdout.strip(), f"--web.listen-address=127.0.0.1:{port}"],
                                      f"http://127.0.0.1:{port}/metrics", f"{folder}/node_exporter.log")
         agent = start_agent(folder, "agent", EQUAL)
+        everything = start_agent(folder, "everything", EVERYTHING)
         try:
             time.sleep(3)
-            scraped, alone, with_page = [], [], []
+            scraped, alone, with_page, all_on = [], [], [], []
             for _ in range(rounds):
                 scraped.append(window(exporter, True))
                 alone.append(window(agent, False))
                 with_page.append(window(agent, True))
+                all_on.append(window(everything, False))
             _, ours = exposition.parse(agent.scrape())
             _, theirs = exposition.parse(exporter.scrape())
             node = [sum(name.startswith("node_") for name, _ in samples) for samples in (ours, theirs)]
@@ -74,8 +77,11 @@ def main():
             print(f"agent, collects             {our:6.2f} [{min(alone):.2f}, {max(alone):.2f}]  "
                   f"{node[0]} node_ series, PSS {agent.pss_bytes() / 1e6:.1f} MB")
             print(f"agent, collects and scraped {page:6.2f} [{min(with_page):.2f}, {max(with_page):.2f}]")
+            print(f"agent, everything on        {statistics.median(all_on):6.2f} [{min(all_on):.2f}, {max(all_on):.2f}]  "
+                  f"containers, processes, logs, probes too; PSS {everything.pss_bytes() / 1e6:.1f} MB")
             print(f"ratio of medians            {our / their:6.2f} ({page / their:.2f} with its page scraped too)")
         finally:
+            everything.stop()
             agent.stop()
             exporter.stop()
     return 0
