@@ -34,6 +34,8 @@ constexpr MetricFamily kStates = Gauge("node_processes_state", "Processes on the
 
 constexpr uint32_t kDefaultTop = 10;
 constexpr int64_t kLingerNs = 30 * kNsPerSecond;
+constexpr int64_t kResolveEveryNs =
+    10 * kNsPerSecond;  // processes hardly ever move to another cgroup
 constexpr size_t kMaxReadsPerPass = 2000;
 constexpr uint32_t kIdleReads = 10;  // reads without work that make a process idle
 constexpr uint64_t kIdlePasses = 4;  // an idle process is read once in so many passes
@@ -50,6 +52,8 @@ struct Process {
   std::string comm;
   uint64_t pass = 0;
   int64_t top_until_ns = 0;  // steady
+  std::string cgroup_path;   // of its container; empty: the node's own
+  int64_t resolved_ns = 0;   // steady
 };
 
 // Fields behind the name are counted from 3, as in proc(5). The name may hold blanks and brackets.
@@ -71,7 +75,7 @@ bool ParseStat(std::string_view text, Process& process) {
   }
   const bool same = process.start_ticks == start && process.pass != 0;
   process.recent_ticks = same && cpu > process.cpu_ticks ? cpu - process.cpu_ticks : 0;
-  if (!same) process.top_until_ns = 0;
+  if (!same) process.top_until_ns = process.resolved_ns = 0;
   process.idle_reads = process.recent_ticks == 0 && same ? process.idle_reads + 1 : 0;
   process.cpu_ticks = cpu;
   process.start_ticks = start;
@@ -81,7 +85,8 @@ bool ParseStat(std::string_view text, Process& process) {
 
 class ProcessesCollector final : public Collector {
  public:
-  ProcessesCollector(const HostView& host, uint32_t top) : host_(host), top_(top) {
+  ProcessesCollector(const HostView& host, ContainerIndex* containers, uint32_t top)
+      : host_(host), containers_(containers), top_(top) {
     const std::string text = host.fs.Read("/proc/stat").value_or("");
     const size_t boot = text.find("\nbtime ");
     if (boot == std::string::npos) return;
@@ -98,7 +103,9 @@ class ProcessesCollector final : public Collector {
     MarkTop();
     const int64_t now = host_.clock->SteadyNs();
     for (auto& [pid, process] : processes_) {
-      if (process.top_until_ns > now) EmitProcess(out, pid, process);
+      if (process.top_until_ns <= now) continue;
+      Resolve(pid, process, now);
+      EmitProcess(out, pid, process);
     }
     return {};
   }
@@ -174,11 +181,20 @@ class ProcessesCollector final : public Collector {
     for (size_t i = 0; i < count; ++i) ranked_[i]->top_until_ns = until;
   }
 
+  // Asking by pid costs a read; by path it is free.
+  void Resolve(uint32_t pid, Process& process, int64_t now) {
+    if (containers_ == nullptr) return;
+    if (process.resolved_ns != 0 && now - process.resolved_ns < kResolveEveryNs) return;
+    process.resolved_ns = now;
+    const ContainerIdentity* identity = containers_->Resolve(Origin{.pid = pid});
+    process.cgroup_path = identity == nullptr ? std::string() : identity->cgroup_path;
+  }
+
   void EmitProcess(Emitter& out, uint32_t pid, const Process& process) const {
     const auto ticks = static_cast<double>(host_.ticks_per_second);
     const fmt::format_int name(pid);
     const LabelView labels[] = {{"comm", process.comm}, {"pid", {name.data(), name.size()}}};
-    const Origin origin{.pid = pid};
+    const Origin origin{.cgroup_path = process.cgroup_path};
     out.SampleOf(origin, kCpu, labels, static_cast<double>(process.cpu_ticks) / ticks);
     out.SampleOf(
         origin, kResident, labels,
@@ -189,6 +205,7 @@ class ProcessesCollector final : public Collector {
   }
 
   const HostView& host_;
+  ContainerIndex* containers_;  // may be null
   uint32_t top_;
   DIR* folder_ = nullptr;
   double boot_seconds_ = 0;
@@ -205,7 +222,7 @@ Result<std::unique_ptr<Collector>> MakeProcesses(const LeafContext& context) {
     return Fail(ErrorCode::kUnsupported, "processes.enabled is false");
   }
   const uint32_t top = config.top() == 0 ? kDefaultTop : config.top();
-  return std::make_unique<ProcessesCollector>(context.host, top);
+  return std::make_unique<ProcessesCollector>(context.host, context.containers, top);
 }
 
 }  // namespace faultline

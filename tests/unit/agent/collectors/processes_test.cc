@@ -57,10 +57,24 @@ TEST_F(ProcessesTest, CpuTopIsWhatRanSinceLastPassAndLingers) {
   pass.clock().Advance(2 * kNsPerSecond);
   pass.Run();
   EXPECT_EQ(pass.out.Value(init), std::nullopt);
+}
+
+TEST_F(ProcessesTest, ContainerIsNamedByPath) {
+  tree_.File("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  tree_.File("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
+  tree_.File("/sys/fs/cgroup/app/cgroup.procs", "7\n");
+  tree_.File("/proc/7/cgroup", "0::/app\n");
+  tree_.File("/proc/1/cgroup", "0::/\n");
+  config_.mutable_processes()->set_top(2);
+  CollectorPass pass("processes", tree_.root(), config_);
+  pass.Run();
+  size_t seen = 0;
   for (const auto& sample : pass.out.samples) {
     if (sample.name != "faultline_process_threads") continue;
-    EXPECT_EQ(sample.origin.pid, 7u);
+    EXPECT_EQ(sample.origin.cgroup_path, sample.labels.at("pid") == "7" ? "/app" : "");
+    ++seen;
   }
+  EXPECT_EQ(seen, 2u);
 }
 
 TEST_F(ProcessesTest, IdleProcessThatWakesUpIsSeenWithinFourPasses) {
