@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <random>
 
 #include "agent/faults/fault_engine.h"
 #include "agent/faults/fault_journal.h"
@@ -226,6 +227,61 @@ TEST_F(RealFaults, GuardianRecoversWhenTheAgentIsKilled) {
   EXPECT_TRUE(run.Wait("stop-3", v1::FAULT_PHASE_INJECTED));
 }
 
+// Twenty times, at any moment of a life: planning, measuring, injecting, in force, recovering.
+TEST_F(RealFaults, KilledAtRandomMomentsTheHostIsRestored) {
+  const uint32_t seed = std::random_device()();
+  std::printf("seed %u\n", seed);
+  std::minstd_rand random(seed);
+  double slowest_ms = 0;
+  for (int round = 0; round < 20; ++round) {
+    const std::string fault = round % 2 == 0 ? "process_stop" : "cpu_stress";
+    const std::string uid = fmt::format("kill-{}-{}", getpid(), round);
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const pid_t agent = fork();
+    if (agent == 0) {
+      FaultEngineRun run(Options(), host, victim->mounts());
+      if (!run.engine().Start() || write(ready[1], "r", 1) != 1) _exit(3);
+      run.Inject(uid, fault, Cgroup(), 700);
+      while (true) pause();
+    }
+    char byte = 0;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 3500));
+    Kill(agent, SIGKILL);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto journal = FaultJournal::Open(state.root() + "/faults");
+    EXPECT_TRUE(Eventually(1500, [&] {
+      const auto entry = journal->Load(uid);
+      const bool undone = !entry || entry->phase() == v1::FAULT_JOURNAL_PHASE_DONE;
+      return undone && FindWorkers(host, uid).empty();
+    })) << "round " << round;
+    const auto took = std::chrono::steady_clock::now() - begin;
+    slowest_ms = std::max(slowest_ms, std::chrono::duration<double, std::milli>(took).count());
+    EXPECT_GT(victim->CpuCores(300), 0.03) << "round " << round;
+  }
+  std::printf("undone at most %.1f ms after SIGKILL\n", slowest_ms);
+}
+
+TEST_F(RealFaults, GuardianSleepsWhenNothingIsInForce) {
+  FaultEngineRun run(Options(), host, victim->mounts());
+  ASSERT_TRUE(run.engine().Start());
+  pid_t guardian = 0;
+  ASSERT_TRUE(Eventually(5000, [&] { return (guardian = GuardianOf(getpid())) > 0; }));
+  ASSERT_TRUE(Eventually(5000, [&] { return ReadProcessStat(host, static_cast<uint32_t>(guardian))->state == 'S'; }));
+  const auto switches = [&] {
+    const std::string text = host.fs.Read(fmt::format("/proc/{}/status", guardian)).value_or("");
+    const size_t at = text.find("voluntary_ctxt_switches:");
+    return std::stol(text.substr(at + 24));
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const long before = switches();
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  EXPECT_EQ(switches(), before) << "it woke up";
+}
+
 TEST_F(RealFaults, WorkersEndWithTheAgent) {
   const pid_t agent = StartAgent("cpu-4", "cpu_stress", Cgroup(), 60'000, Options());
   ASSERT_EQ(FindWorkers(host, "cpu-4").size(), 1u);
@@ -258,8 +314,8 @@ TEST_F(RealFaults, AgentRecoversWhenTheLeaseRunsOut) {
 
 TEST_F(RealFaults, KilledGuardianIsStartedAgainAndBothKilledIsRecoveredAtStart) {
   const pid_t agent = StartAgent("stop-6", "process_stop", Cgroup(), 60'000, Options(), false);
-  const pid_t first = GuardianOf(agent);
-  ASSERT_GT(first, 0);
+  pid_t first = 0;
+  ASSERT_TRUE(Eventually(5000, [&] { return (first = GuardianOf(agent)) > 0; }));
   ASSERT_EQ(kill(first, SIGKILL), 0);
   pid_t second = 0;
   ASSERT_TRUE(Eventually(5000, [&] {
