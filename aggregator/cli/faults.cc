@@ -75,6 +75,11 @@ Result<void> Follow(const Session& session, const std::string& name_space, const
     if (StatusOf(object, "Selected") == "False") {
       return Fail(ErrorCode::kNotFound, "nothing was selected: {}", TextAt(ConditionOf(object, "Selected"), "message"));
     }
+    const std::string phase = TextAt(object, "status.phase");
+    if (phase == "Planned") return {};
+    if (phase == "Failed") {
+      return Fail(ErrorCode::kInternal, "failed: {}", TextAt(ConditionOf(object, "Verified"), "message"));
+    }
     if (StatusOf(object, "AllRecovered") == "True") {
       const std::string verified = StatusOf(object, "Verified");
       if (verified == "False") {

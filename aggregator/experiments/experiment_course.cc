@@ -293,7 +293,7 @@ void ExperimentCourse::SummariseVerified(int64_t now_unix_ns) {
   const auto set = [&](std::string value, std::string reason, std::string text) {
     SetCondition("Verified", std::move(value), std::move(reason), std::move(text), now_unix_ns);
   };
-  if (!status_.refusal.empty()) return set("False", "NothingSelected", status_.refusal);
+  if (!status_.refusal.empty()) return set(status_.refused ? "False" : "Unknown", "NothingSelected", status_.refusal);
   if (spec_.dry_run) return set("Unknown", "DryRun", "nothing was injected");
   if (status == "False") return set("False", "NoEffect", message);
   if (pending > 0 || status_.records.empty()) {
@@ -331,7 +331,9 @@ void ExperimentCourse::Summarise(int64_t now_unix_ns) {
   }
   const size_t all = status_.records.size();
   if (!status_.refusal.empty()) {
-    SetCondition("Selected", "False", status_.refusal_reason, status_.refusal, now_unix_ns);
+    // Targets may still appear; a halt or a policy is a no by itself.
+    const bool waiting = !status_.refused && status_.refusal_reason == "NothingMatches";
+    SetCondition("Selected", waiting ? "Unknown" : "False", status_.refusal_reason, status_.refusal, now_unix_ns);
   } else if (status_.selected) {
     SetCondition("Selected", "True", "TargetsChosen", fmt::format("{} target(s)", all), now_unix_ns);
   } else {

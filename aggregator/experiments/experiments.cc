@@ -31,7 +31,7 @@ constexpr std::string_view kHaltPolicy = "halt";
 constexpr size_t kMaxTasks = 10'000;
 constexpr size_t kMaxTargets = 500;  // the records of an experiment must fit into one object
 constexpr auto kPassPeriod = std::chrono::milliseconds(500);
-constexpr int64_t kSelectNs = 15 * kNsPerSecond;  // how long targets may take to appear
+constexpr int64_t kSelectNs = 8 * kNsPerSecond;  // how long targets may take to appear
 constexpr int64_t kCatchUpNs = 10 * kNsPerSecond;
 constexpr int64_t kHaltAgainNs = 5 * kNsPerSecond;
 

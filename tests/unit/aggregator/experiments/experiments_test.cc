@@ -179,7 +179,9 @@ TEST_F(ExperimentsTest, WholeCourse) {
 
 TEST_F(ExperimentsTest, NothingSelectedIsNeverSuccess) {
   Apply("", "namespaces: [none]");
+  ASSERT_TRUE(Eventually([&] { return Is("Selected") == "Unknown/NothingMatches"; })) << "they may still appear";
   ASSERT_TRUE(Eventually([&] { return Is("Selected") == "False/NothingMatches"; }));
+  EXPECT_EQ(Phase(), "Failed");
   EXPECT_EQ(Is("Verified"), "False/NothingSelected");
   EXPECT_EQ(Told(false), 0u);
   ASSERT_TRUE(objects.Delete("Experiment", "default", "x"));
