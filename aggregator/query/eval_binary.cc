@@ -59,8 +59,7 @@ double Element(const Binary& binary, double left, double right, double kept) {
 
 bool DropsName(const Binary& binary) {
   // atan2 keeps it, in Prometheus 2.42 too.
-  return binary.return_bool ||
-         (!IsComparison(binary.op) && binary.op != TokenKind::kAtan2);
+  return binary.return_bool || (!IsComparison(binary.op) && binary.op != TokenKind::kAtan2);
 }
 
 }  // namespace

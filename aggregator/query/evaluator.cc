@@ -106,7 +106,7 @@ Result<Matrix> Evaluator::EvalNode(const Expr& expr, const Steps& steps) {
       return EvalCall(static_cast<const Call&>(expr), steps);
     case ExprKind::kLogRange: {
       const auto& range = static_cast<const LogRange&>(expr);
-      FAULTLINE_ASSIGN(Matrix matrix, range.source->Evaluate(range, steps));
+      FAULTLINE_ASSIGN(Matrix matrix, range.source->Evaluate(range, steps, options_));
       FAULTLINE_TRY(Reserve(matrix, matrix.columns.size() * steps.count));
       return matrix;
     }

@@ -19,7 +19,8 @@ namespace faultline::promql {
 class LogRangeSource {
  public:
   virtual ~LogRangeSource() = default;
-  virtual Result<Matrix> Evaluate(const LogRange& range, const Steps& steps) const = 0;
+  virtual Result<Matrix> Evaluate(const LogRange& range, const Steps& steps,
+                                  const QueryOptions& options) const = 0;
 };
 
 class Evaluator {

@@ -28,6 +28,7 @@ struct QueryOptions {
   int64_t deadline_steady_ns = 0;                // 0: none; beyond it kTimeout
   const Clock* clock = nullptr;                  // for the deadline
   const std::atomic<bool>* cancelled = nullptr;  // then kUnavailable
+  Store* logs = nullptr;                         // what LogQL's leaves read
 };
 
 struct ResultSeries {

@@ -1,19 +1,17 @@
 // Remote write 1.0: a snappy block holding a RemoteWriteRequest. Answers 204 once the samples are
 // durable; 4xx for what will never be accepted, 5xx for what may be sent again.
+#include "aggregator/api/routes/remote_write.h"
+
 #include <snappy.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <unordered_map>
 
-#include "aggregator/api/routes/query_request.h"
+#include "aggregator/api/routes/append_and_wait.h"
 #include "aggregator/api/routes/routes.h"
 #include "aggregator/query/promql_parser.h"
 #include "aggregator/store/store.h"
-#include "faultline/v1/prometheus.pb.h"
 
-namespace faultline {
-namespace routes {
+namespace faultline::routes {
 namespace {
 
 constexpr size_t kMaxDecodedBytes = 64u << 20;
@@ -52,30 +50,6 @@ Result<Labels> LabelsOf(const v1::RemoteSeries& series) {
   }
   if (labels.empty()) return Fail(ErrorCode::kInvalidArgument, "a series without labels");
   return labels;
-}
-
-// Waits until the store has made the batch durable.
-Result<void> AppendAndWait(Store& store, AppendBatch&& batch, const Clock& clock,
-                           int64_t deadline_steady_ns) {
-  struct Outcome {
-    std::mutex mutex;
-    std::condition_variable ready;
-    std::optional<Result<void>> result;
-  };
-  const auto outcome = std::make_shared<Outcome>();  // `done` may come after we gave up
-  store.Append(std::move(batch), [outcome](Result<void> result) {
-    std::lock_guard lock(outcome->mutex);
-    outcome->result = std::move(result);
-    outcome->ready.notify_all();
-  });
-  const int64_t wait_ns =
-      deadline_steady_ns == 0 ? 30 * kNsPerSecond : deadline_steady_ns - clock.SteadyNs();
-  std::unique_lock lock(outcome->mutex);
-  if (!outcome->ready.wait_for(lock, std::chrono::nanoseconds(wait_ns),
-                               [&] { return outcome->result.has_value(); })) {
-    return Fail(ErrorCode::kTimeout, "the store did not make the write durable in time");
-  }
-  return std::move(*outcome->result);
 }
 
 }  // namespace
@@ -121,13 +95,11 @@ Result<Reply> RemoteWrite(const Request& request, ApiContext& context) {
     }
   }
   if (!batch.samples.empty()) {
-    FAULTLINE_TRY(AppendAndWait(*context.store, std::move(batch), *context.clock,
-                                request.deadline_steady_ns));
+    FAULTLINE_TRY(AppendAndWait(context, request, std::move(batch)));
   }
   Reply reply;
   reply.status = 204;
   return reply;
 }
 
-}  // namespace routes
-}  // namespace faultline
+}  // namespace faultline::routes

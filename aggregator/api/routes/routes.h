@@ -19,6 +19,14 @@ Result<Reply> PrometheusLabelValues(const Request& request, ApiContext& context)
 Result<Reply> PrometheusMetadata(const Request& request, ApiContext& context);
 Result<Reply> PrometheusBuildInfo(const Request& request, ApiContext& context);
 
+// loki.cc, loki_push.cc
+Result<Reply> LokiQuery(const Request& request, ApiContext& context);
+Result<Reply> LokiQueryRange(const Request& request, ApiContext& context);
+Result<Reply> LokiLabels(const Request& request, ApiContext& context);
+Result<Reply> LokiLabelValues(const Request& request, ApiContext& context);
+Result<Reply> LokiSeries(const Request& request, ApiContext& context);
+Result<Reply> LokiPush(const Request& request, ApiContext& context);
+
 // remote_write.cc
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context);
 
