@@ -10,8 +10,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 class Aggregator {
  public:
   // Opens the store, loads what it holds, starts every thread and listens. An error names what could not start.

@@ -27,7 +27,7 @@ struct Fleet::Impl {
   struct Pending {
     std::string node;
     int64_t deadline_unix_ns = 0;
-    ReplyHandler on_reply;
+    ReplyCallback on_reply;
   };
 
   Impl(const Clock* the_clock, int64_t timeout_ns) : clock(the_clock), node_timeout_ns(timeout_ns) {}
@@ -76,7 +76,7 @@ Result<NodeState> Fleet::Node(const std::string& node) const {
   return impl_->Snapshot(at->second);
 }
 
-void Fleet::Send(const std::string& node, v1::Command command, ReplyHandler on_reply) {
+void Fleet::Send(const std::string& node, v1::Command command, ReplyCallback on_reply) {
   Result<void> sent;
   std::function<Result<void>(const std::string&, const v1::Command&)> sender;
   {
@@ -165,7 +165,7 @@ void Fleet::OnInventory(const std::string& node, const v1::Inventory& inventory)
 }
 
 void Fleet::OnReply(const std::string& node, const v1::CommandReply& reply) {
-  ReplyHandler on_reply;
+  ReplyCallback on_reply;
   {
     const std::lock_guard lock(impl_->mutex);
     const auto at = impl_->pending.find(reply.id());

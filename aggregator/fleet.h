@@ -42,10 +42,10 @@ class Fleet {
   std::vector<NodeState> Nodes() const;
   Result<NodeState> Node(const std::string& node) const;
 
-  using ReplyHandler = std::function<void(Result<v1::CommandReply>)>;
+  using ReplyCallback = std::function<void(Result<v1::CommandReply>)>;
   // Sends a command (its id is set here); `on_reply` is called once, from ingest's thread, with the reply, or with
   // kTimeout after command.deadline_unix_ns, or kUnavailable when the node is not connected.
-  void Send(const std::string& node, v1::Command command, ReplyHandler on_reply);
+  void Send(const std::string& node, v1::Command command, ReplyCallback on_reply);
   // Blocks for the reply.
   Result<v1::CommandReply> Call(const std::string& node, v1::Command command);
 

@@ -203,7 +203,7 @@ std::optional<std::string> Reader::SetInteger(const std::string& text, const Fie
       FAULTLINE_SET(Int64, *value);
       return std::nullopt;
     }
-    const auto reason = in_range(*value, int64_t{std::numeric_limits<int32_t>::min()},
+    auto reason = in_range(*value, int64_t{std::numeric_limits<int32_t>::min()},
                                  int64_t{std::numeric_limits<int32_t>::max()});
     if (!reason) FAULTLINE_SET(Int32, static_cast<int32_t>(*value));
     return reason;

@@ -15,8 +15,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 // In order of precedence: a file that two folders lead to belongs to the first.
 enum class LogFolderKind : uint8_t { kPodContainer, kContainerLinks, kDocker, kFiles };
 

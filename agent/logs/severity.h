@@ -7,8 +7,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 // Reads only the first few hundred bytes. SEVERITY_UNSPECIFIED when in doubt.
 v1::Severity SeverityOfText(std::string_view body);
 

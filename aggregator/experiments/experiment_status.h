@@ -13,8 +13,6 @@
 
 namespace faultline {
 
-namespace v1 = ::faultline::v1;
-
 enum class RecordPhase { kSelected, kInjecting, kInjected, kRecovering, kRecovered, kFailed };
 std::string_view RecordPhaseName(RecordPhase phase);
 
