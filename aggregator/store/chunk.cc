@@ -15,58 +15,71 @@ namespace {
 enum TimeKind : uint8_t { kRegular = 0, kChanges = 1 };
 enum ValueKind : uint8_t { kConstant = 0, kConstantInteger = 1, kDelta = 2, kDeltaOfDelta = 3, kXorPlanes = 4 };
 
-constexpr std::array<double, 13> kPowersOfTen = {1,   1e1, 1e2, 1e3, 1e4,  1e5, 1e6,
-                                                 1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+// How programs make seconds of microseconds and the like; each rounds differently in the last bit, and we give back the
+// very bits. Value = mantissa / divisor / second_divisor * factor.
+struct Scale {
+  double divisor = 1;
+  double second_divisor = 1;
+  double factor = 1;
+  double digits = 1;  // 10^decimals, to guess the mantissa
+  double Value(int64_t mantissa) const {
+    return static_cast<double>(mantissa) / divisor / second_divisor * factor;
+  }
+};
+// The order is stored; new ones go to the end.
+constexpr std::array<Scale, 17> kScales = {{
+    {1, 1, 1, 1},          {1e1, 1, 1, 1e1},   {1e2, 1, 1, 1e2},         {1e3, 1, 1, 1e3},   {1e4, 1, 1, 1e4},
+    {1e5, 1, 1, 1e5},      {1e6, 1, 1, 1e6},   {1e7, 1, 1, 1e7},         {1e8, 1, 1, 1e8},   {1e9, 1, 1, 1e9},
+    {1e10, 1, 1, 1e10},    {1e11, 1, 1, 1e11}, {1e12, 1, 1, 1e12},       {1, 1, 1e-3, 1e3},  {1e3, 1e3, 1, 1e6},
+    {1, 1, 1e-6, 1e6},     {1, 1, 1e-9, 1e9},
+}};
+// Fewest digits first: they give the smallest differences.
+constexpr std::array<uint32_t, kScales.size()> kTryOrder = {0, 1, 2, 3, 13, 4, 5, 6, 14, 15, 7, 8, 9, 16, 10, 11, 12};
 constexpr int64_t kMaxMantissa = int64_t{1} << 53;
 
-// The integer whose quotient by 10^exponent is exactly `value`.
-std::optional<int64_t> Mantissa(double value, uint32_t exponent) {
-  const double scaled = value * kPowersOfTen[exponent];
+// The integer that this scale turns into exactly `value`.
+std::optional<int64_t> Mantissa(double value, uint32_t scale) {
+  const double scaled = value * kScales[scale].digits;
   if (!(std::abs(scaled) < static_cast<double>(kMaxMantissa))) return std::nullopt;
   const auto mantissa = static_cast<int64_t>(std::nearbyint(scaled));
-  const double back = static_cast<double>(mantissa) / kPowersOfTen[exponent];
-  if (std::bit_cast<uint64_t>(back) != std::bit_cast<uint64_t>(value)) return std::nullopt;
+  if (std::bit_cast<uint64_t>(kScales[scale].Value(mantissa)) != std::bit_cast<uint64_t>(value)) return std::nullopt;
   return mantissa;
 }
 
 struct Decimals {
-  uint32_t exponent = 0;
+  uint32_t scale = 0;
   std::vector<int64_t> mantissas;   // one per sample; an exception repeats the one before
   std::vector<uint32_t> exceptions; // positions of values that are no such decimals
 };
 
-// One pass with the exponent found so far; false when a value needs a larger one.
+// One pass; false when more values than allowed are no such decimals.
 bool FillDecimals(std::span<const Sample> samples, Decimals& decimals) {
   decimals.mantissas.clear();
   decimals.exceptions.clear();
   const size_t max_exceptions = samples.size() / 16 + 1;
   int64_t last = 0;
   for (size_t i = 0; i < samples.size(); ++i) {
-    const double value = samples[i].value;
-    if (const auto mantissa = Mantissa(value, decimals.exponent)) {
+    if (const auto mantissa = Mantissa(samples[i].value, decimals.scale)) {
       last = *mantissa;
     } else {
-      for (uint32_t e = decimals.exponent + 1; e < kPowersOfTen.size(); ++e) {
-        if (!Mantissa(value, e)) continue;
-        decimals.exponent = e;
-        return false;
-      }
       decimals.exceptions.push_back(static_cast<uint32_t>(i));
-      if (decimals.exceptions.size() > max_exceptions) return true;
+      if (decimals.exceptions.size() > max_exceptions) return false;
     }
     decimals.mantissas.push_back(last);
   }
   return true;
 }
 
-// nullopt when too many values are full-precision doubles.
+// nullopt when too many values are full-precision doubles. A scale that fails does so
+// after a few values.
 std::optional<Decimals> ToDecimals(std::span<const Sample> samples) {
   Decimals decimals;
   decimals.mantissas.reserve(samples.size());
-  while (!FillDecimals(samples, decimals)) {
+  for (const uint32_t scale : kTryOrder) {
+    decimals.scale = scale;
+    if (FillDecimals(samples, decimals)) return decimals;
   }
-  if (decimals.mantissas.size() != samples.size()) return std::nullopt;
-  return decimals;
+  return std::nullopt;
 }
 
 void PutXorPlanes(std::span<const Sample> samples, std::string& out) {
@@ -84,25 +97,29 @@ void PutXorPlanes(std::span<const Sample> samples, std::string& out) {
   }
 }
 
-struct Sizes {
-  size_t delta = 0;
-  size_t delta_of_delta = 0;
-};
-
-Sizes MeasureDecimals(const std::vector<int64_t>& mantissas) {
-  Sizes sizes;
+// Differences, or differences of differences, of the mantissas after the first, zigzag.
+std::vector<uint64_t> Differences(const std::vector<int64_t>& mantissas, bool twice) {
+  std::vector<uint64_t> differences;
+  differences.reserve(mantissas.size());
   int64_t last_delta = 0;
   for (size_t i = 1; i < mantissas.size(); ++i) {
     const int64_t delta = mantissas[i] - mantissas[i - 1];
-    sizes.delta += VarintSize(ZigZag(delta));
-    sizes.delta_of_delta += VarintSize(ZigZag(delta - last_delta));
+    differences.push_back(ZigZag(twice ? delta - last_delta : delta));
     last_delta = delta;
   }
-  return sizes;
+  return differences;
 }
 
-void PutDecimals(std::span<const Sample> samples, const Decimals& decimals, bool twice, std::string& out) {
-  out.push_back(static_cast<char>(decimals.exponent));
+// What the column costs, about: small numbers are cheap in wide planes too, since zstd eats the zeros.
+size_t Weigh(const std::vector<uint64_t>& differences) {
+  size_t bytes = 0;
+  for (const uint64_t difference : differences) bytes += (std::bit_width(difference) + 7) / 8;
+  return bytes;
+}
+
+void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
+                 const std::vector<uint64_t>& differences, std::string& out) {
+  out.push_back(static_cast<char>(decimals.scale));
   PutVarint(out, decimals.exceptions.size());
   uint32_t last_position = 0;
   for (const uint32_t position : decimals.exceptions) {
@@ -111,11 +128,12 @@ void PutDecimals(std::span<const Sample> samples, const Decimals& decimals, bool
     last_position = position;
   }
   PutSigned(out, decimals.mantissas[0]);
-  int64_t last_delta = 0;
-  for (size_t i = 1; i < decimals.mantissas.size(); ++i) {
-    const int64_t delta = decimals.mantissas[i] - decimals.mantissas[i - 1];
-    PutSigned(out, twice ? delta - last_delta : delta);
-    last_delta = delta;
+  uint64_t all = 0;
+  for (const uint64_t difference : differences) all |= difference;
+  const int planes = (std::bit_width(all) + 7) / 8;
+  out.push_back(static_cast<char>(planes));
+  for (int plane = 0; plane < planes; ++plane) {
+    for (const uint64_t difference : differences) out.push_back(static_cast<char>(difference >> (8 * plane)));
   }
 }
 
@@ -134,13 +152,13 @@ ValueKind PutValues(std::span<const Sample> samples, std::string& out) {
     return kConstant;
   }
   if (const auto decimals = ToDecimals(samples)) {
-    const Sizes sizes = MeasureDecimals(decimals->mantissas);
-    const size_t exceptions = decimals->exceptions.size() * 9;
+    const auto once = Differences(decimals->mantissas, false);
+    const auto twice = Differences(decimals->mantissas, true);
+    const bool use_twice = Weigh(twice) < Weigh(once);
     // Byte planes of full-precision doubles compress to about six bytes each.
-    if (std::min(sizes.delta, sizes.delta_of_delta) + exceptions < samples.size() * 6) {
-      const bool twice = sizes.delta_of_delta < sizes.delta;
-      PutDecimals(samples, *decimals, twice, out);
-      return twice ? kDeltaOfDelta : kDelta;
+    if (Weigh(use_twice ? twice : once) + decimals->exceptions.size() * 9 < samples.size() * 6) {
+      PutDecimals(samples, *decimals, use_twice ? twice : once, out);
+      return use_twice ? kDeltaOfDelta : kDelta;
     }
   }
   PutXorPlanes(samples, out);
@@ -178,9 +196,9 @@ bool ReadTimes(uint8_t kind, int64_t first_ms, ByteReader& in, std::span<Sample>
 }
 
 bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
-  const uint8_t exponent = in.Byte();
-  if (exponent >= kPowersOfTen.size()) return false;
-  const double scale = kPowersOfTen[exponent];
+  const uint8_t scale_number = in.Byte();
+  if (scale_number >= kScales.size()) return false;
+  const Scale scale = kScales[scale_number];
   const uint64_t exceptions = in.Count(9);
   if (exceptions > samples.size()) return false;
   ByteReader patches = in;
@@ -189,12 +207,20 @@ bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
     (void)in.Fixed64();
   }
   int64_t mantissa = in.Signed();
+  const uint8_t planes = in.Byte();
+  const size_t count = samples.size() - 1;
+  const std::string_view bytes = in.Bytes(planes * count);
+  if (in.failed() || planes > 8) return false;
   int64_t delta = 0;
-  samples[0].value = static_cast<double>(mantissa) / scale;
-  for (size_t i = 1; i < samples.size(); ++i) {
-    delta = twice ? WrapAdd(delta, in.Signed()) : in.Signed();
+  samples[0].value = scale.Value(mantissa);
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t difference = 0;
+    for (size_t plane = 0; plane < planes; ++plane) {
+      difference |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[plane * count + i])) << (8 * plane);
+    }
+    delta = twice ? WrapAdd(delta, UnZigZag(difference)) : UnZigZag(difference);
     mantissa = WrapAdd(mantissa, delta);
-    samples[i].value = static_cast<double>(mantissa) / scale;
+    samples[i + 1].value = scale.Value(mantissa);
   }
   uint64_t position = 0;
   for (uint64_t i = 0; i < exceptions; ++i) {

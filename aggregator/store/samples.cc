@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kMaxLabels = 256;
 constexpr size_t kMaxLabelBytes = 64 << 10;
 constexpr uint32_t kMinSnapshotsPerCommit = 256;
+constexpr int64_t kActiveMs = 10 * 60 * 1000;  // active: a sample that much before the newest of all
+constexpr int64_t kRecountNs = 10 * kNsPerSecond;
 
 void EncodeMeta(const SeriesMeta& meta, std::string& out) {
   PutVarint(out, static_cast<uint64_t>(meta.type));
@@ -311,8 +313,29 @@ Result<void> SampleStore::Load() {
   return Replay(snapshot_record);
 }
 
+uint64_t SampleStore::CountActive() const {
+  int64_t newest_ms = -kMaxTimeMs;
+  for (const int pass : {0, 1}) {
+    uint64_t active = 0;
+    for (uint32_t id = 1; id <= last_id_; ++id) {
+      const auto range = heads_.RangeOf(id);
+      if (!range) continue;
+      if (range->max_ms >= newest_ms - kActiveMs) ++active;
+      if (pass == 0) newest_ms = std::max(newest_ms, range->max_ms);
+    }
+    if (pass == 1) return active;
+  }
+  return 0;
+}
+
 void SampleStore::AddStats(StoreStats& stats) const {
   stats.series = index_.size();
+  const int64_t now = SystemClock().SteadyNs();
+  if (active_steady_ns_ == 0 || now - active_steady_ns_ > kRecountNs) {
+    active_ = CountActive();
+    active_steady_ns_ = now;
+  }
+  stats.active_series = active_;
   stats.samples_appended = appended_;
   stats.samples_rejected = rejected_;
 }

@@ -53,6 +53,7 @@ class SampleStore {
   Result<void> ReplayRecord(uint64_t record, std::string_view bytes,
                             const std::vector<uint64_t>& snapshot_record);
   void Count(Taken taken);
+  uint64_t CountActive() const;
   void LearnMeta(const std::string& metric, const SeriesMeta& meta);
   void StageDefinitions(rocksdb::WriteBatch& batch);
   void StageSealed(rocksdb::WriteBatch& batch);
@@ -92,6 +93,8 @@ class SampleStore {
   uint32_t staged_next_id_ = 0;
   bool staged_round_ends_ = false;
 
+  mutable std::atomic<uint64_t> active_ = 0;  // as counted at that time
+  mutable std::atomic<int64_t> active_steady_ns_ = 0;
   std::atomic<uint64_t> appended_ = 0;
   std::atomic<uint64_t> rejected_ = 0;
 };

@@ -41,6 +41,8 @@ std::vector<Sample> Make(int kind, size_t count, std::mt19937_64& random) {
       case 5: value = std::sin(static_cast<double>(i)); break;        // full precision
       case 6: value = std::round(value * 100 + noise) / 100; break;   // seconds counter
       case 7: value = i % 2 == 0 ? -0.0 : std::numeric_limits<double>::infinity(); break;
+      case 8: value = std::floor(value * 1e6 + noise) / 1e3 / 1e3; break;
+      case 9: value = std::floor(noise) * 1e-3; break;
       default: value = 1e15 + noise; break;                           // bytes, large
     }
     samples.push_back({time_ms, value});
@@ -48,7 +50,7 @@ std::vector<Sample> Make(int kind, size_t count, std::mt19937_64& random) {
   }
   return samples;
 }
-constexpr int kKinds = 9;
+constexpr int kKinds = 11;
 
 TEST(Head, GivesBackWhatWasAppended) {
   std::mt19937_64 random(1);
@@ -126,6 +128,9 @@ TEST(Chunk, IsSmallWhereNodesAreDull) {
   std::string constant;
   EncodeChunk(Make(0, 120, random), constant);
   EXPECT_LE(constant.size(), 8u);
+  std::string milliseconds;
+  EncodeChunk(Make(9, 120, random), milliseconds);
+  EXPECT_LE(milliseconds.size(), 120u * 4 + 24);  // irregular times take half of it
   std::string hundredths;
   EncodeChunk(Make(6, 120, random), hundredths);
   EXPECT_LE(hundredths.size(), 120u * 2 + 24);
