@@ -8,11 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <unordered_map>
 
 #include "agent/collectors/collector.h"
-#include "common/text.h"
+#include "common/process_stat.h"
 
 namespace faultline {
 namespace {
@@ -39,7 +38,7 @@ constexpr int64_t kResolveEveryNs =
 constexpr size_t kMaxReadsPerPass = 2000;
 constexpr uint32_t kIdleReads = 10;  // reads without work that make a process idle
 constexpr uint64_t kIdlePasses = 4;  // an idle process is read once in so many passes
-constexpr std::string_view kStateLetters = "DIRSTZtX";
+constexpr std::string_view kStateLetters = "DIRSTZt";
 
 struct Process {
   uint64_t start_ticks = 0;  // with the pid, names a process for ever
@@ -56,31 +55,18 @@ struct Process {
   int64_t resolved_ns = 0;   // steady
 };
 
-// Fields behind the name are counted from 3, as in proc(5). The name may hold blanks and brackets.
-bool ParseStat(std::string_view text, Process& process) {
-  const size_t open = text.find('('), close = text.rfind(')');
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open)
-    return false;
-  const std::string_view comm = text.substr(open + 1, close - open - 1);
-  text.remove_prefix(close + 1);
-  uint64_t cpu = 0, start = 0;
-  for (int field = 3; field <= 24; ++field) {
-    const std::string_view word = NextWord(text);
-    if (word.empty()) return false;
-    if (field == 3) process.state = word.front();
-    if (field == 14 || field == 15) cpu += ParseUint(word).value_or(0);
-    if (field == 20) process.threads = ParseUint(word).value_or(0);
-    if (field == 22) start = ParseUint(word).value_or(0);
-    if (field == 24) process.resident_pages = ParseUint(word).value_or(0);
-  }
-  const bool same = process.start_ticks == start && process.pass != 0;
-  process.recent_ticks = same && cpu > process.cpu_ticks ? cpu - process.cpu_ticks : 0;
+void Update(Process& process, const ProcessStat& stat) {
+  const bool same = process.start_ticks == stat.start_ticks && process.pass != 0;
+  process.recent_ticks =
+      same && stat.cpu_ticks > process.cpu_ticks ? stat.cpu_ticks - process.cpu_ticks : 0;
   if (!same) process.top_until_ns = process.resolved_ns = 0;
   process.idle_reads = process.recent_ticks == 0 && same ? process.idle_reads + 1 : 0;
-  process.cpu_ticks = cpu;
-  process.start_ticks = start;
-  if (process.comm != comm) process.comm = comm;
-  return true;
+  process.start_ticks = stat.start_ticks;
+  process.cpu_ticks = stat.cpu_ticks;
+  process.resident_pages = stat.resident_pages;
+  process.threads = stat.threads;
+  process.state = stat.state;
+  if (process.comm != stat.comm) process.comm = stat.comm;
 }
 
 class ProcessesCollector final : public Collector {
@@ -143,7 +129,9 @@ class ProcessesCollector final : public Collector {
     char text[1024];
     const ssize_t size = read(fd, text, sizeof text);
     close(fd);
-    return size > 0 && ParseStat({text, static_cast<size_t>(size)}, process);
+    const auto stat = ParseProcessStat({text, size > 0 ? static_cast<size_t>(size) : 0});
+    if (stat) Update(process, *stat);
+    return stat.has_value();
   }
 
   void EmitTotals(Emitter& out) const {
@@ -157,7 +145,6 @@ class ProcessesCollector final : public Collector {
     out.Sample(kPids, {}, static_cast<double>(processes_.size()));
     out.Sample(kAllThreads, {}, static_cast<double>(threads));
     for (size_t i = 0; i < kStateLetters.size(); ++i) {
-      if (states[i] == 0 && kStateLetters[i] == 'X') continue;
       out.Sample(kStates, {{"state", kStateLetters.substr(i, 1)}}, static_cast<double>(states[i]));
     }
   }
