@@ -395,6 +395,18 @@ Result<void> Agent::RunOnce(const v1::AgentConfig& config, const std::vector<std
   return {};
 }
 
+std::vector<std::string_view> CollectorNames() {
+  std::vector<std::string_view> names = {"own"};
+  for (const CollectorRow& row : CollectorCatalogue()) names.push_back(row.name);
+  return names;
+}
+
+std::vector<std::string_view> FaultNames() {
+  std::vector<std::string_view> names;
+  for (const FaultRow& row : FaultCatalogue()) names.push_back(row.name);
+  return names;
+}
+
 std::string ListCatalogues() {
   std::string text;
   const auto add = [&text](std::string_view title, std::span<const CollectorRow> rows) {

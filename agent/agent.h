@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/agent_http.h"
@@ -86,5 +87,8 @@ class Agent {
 
 // What this program can do, for --list.
 std::string ListCatalogues();
+// What the configuration may name.
+std::vector<std::string_view> CollectorNames();
+std::vector<std::string_view> FaultNames();
 
 }  // namespace faultline

@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
   options.AddFlag("--once", "run one pass of every leaf and exit; with --print", &once);
   options.AddFlag("--print", "print records as JSON lines instead of sending them", &print);
   options.AddList("--only", "with --once: this leaf only; repeatable", &only);
+  options.RestrictNames("collectors", faultline::CollectorNames());
+  options.RestrictNames("faults.allowed", faultline::FaultNames());
   faultline::v1::AgentConfig config;
   if (const auto exit_code = options.Parse(argc, argv, config, faultline::ListCatalogues)) return *exit_code;
   if (const auto log = faultline::SetUpLog(config.log().level(), config.log().format()); !log) {

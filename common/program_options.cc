@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
+#include "common/assert.h"
 #include "common/config.h"
 #include "common/version.h"
 
@@ -86,7 +88,47 @@ void DescribeInto(const Message& message, const std::string& prefix, std::string
   }
 }
 
+// Keys of a map of that name, or values of a list of strings, at a dotted path.
+std::vector<std::string> NamesAt(const Message& message, std::string_view path) {
+  const size_t dot = path.find('.');
+  const auto* reflection = message.GetReflection();
+  const FieldDescriptor* field =
+      message.GetDescriptor()->FindFieldByName(std::string(path.substr(0, dot)));
+  FAULTLINE_ASSERT(field != nullptr, "a restriction names a key of the schema");
+  if (dot != std::string_view::npos) {
+    return NamesAt(reflection->GetMessage(message, field), path.substr(dot + 1));
+  }
+  std::vector<std::string> names;
+  for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+    if (!field->is_map()) {
+      names.push_back(reflection->GetRepeatedString(message, field, i));
+      continue;
+    }
+    const Message& entry = reflection->GetRepeatedMessage(message, field, i);
+    names.push_back(entry.GetReflection()->GetString(entry, field->message_type()->map_key()));
+  }
+  return names;
+}
+
 }  // namespace
+
+void ProgramOptions::RestrictNames(std::string path, std::vector<std::string_view> names) {
+  restrictions_.push_back({std::move(path), std::move(names)});
+}
+
+Result<void> ProgramOptions::CheckNames(const Message& config) const {
+  for (const Restriction& restriction : restrictions_) {
+    for (const std::string& name : NamesAt(config, restriction.path)) {
+      if (std::ranges::find(restriction.names, name) != restriction.names.end()) continue;
+      const std::string_view near = NearestName(name, restriction.names);
+      const std::string hint =
+          near.empty() ? "see --list" : fmt::format("did you mean `{}`?", near);
+      return Fail(ErrorCode::kInvalidArgument, "{}: {}: unknown name `{}` ({})", config_path_,
+                  restriction.path, name, hint);
+    }
+  }
+  return {};
+}
 
 std::string ProgramOptions::DescribeKeys(const Message& defaults) {
   std::string text =

@@ -36,6 +36,9 @@ class ProgramOptions {
   // Options of one program only, before Parse. `name` as "--once"; the targets outlive Parse.
   void AddFlag(std::string name, std::string doc, bool* value);
   void AddList(std::string name, std::string doc, std::vector<std::string>* values);
+  // Only these names may be keys of the map, or values of the list, at `path` (as
+  // "faults.allowed").
+  void RestrictNames(std::string path, std::vector<std::string_view> names);
 
   // Reads the command line and fills `config`. An exit code if there is nothing to run: something
   // was printed.
@@ -54,6 +57,7 @@ class ProgramOptions {
     FAULTLINE_TRY(ReadSources(&fresh));
     if (auto filled = FillDefaults(&fresh); !filled)
       return Within(config_path_, std::move(filled).error());
+    FAULTLINE_TRY(CheckNames(fresh));
     config = std::move(fresh);
     return {};
   }
@@ -81,13 +85,20 @@ class ProgramOptions {
   std::optional<int> ParseArguments(int argc, const char* const* argv,
                                     const std::function<std::string()>& list,
                                     const std::function<std::string()>& keys);
+  Result<void> CheckNames(const google::protobuf::Message& config) const;
   Result<void> ReadSources(google::protobuf::Message* config) const;
   // Prints; nullopt means go on and run.
   std::optional<int> Conclude(const Result<void>& loaded) const;
 
+  struct Restriction {
+    std::string path;
+    std::vector<std::string_view> names;
+  };
+
   Program program_;
   std::vector<Flag> flags_;
   std::vector<List> lists_;
+  std::vector<Restriction> restrictions_;
   std::string config_path_ = "defaults";
   bool read_file_ = false;
   bool check_only_ = false;

@@ -98,6 +98,22 @@ TEST_F(ProgramOptionsTest, MissingFileIsTwo) {
 
 TEST_F(ProgramOptionsTest, BadUsageIsTwo) { EXPECT_EQ(Parse({"--no-such-option"}), 2); }
 
+TEST_F(ProgramOptionsTest, NamesMustBeInTheCatalogue) {
+  options_.RestrictNames("collectors", {"cpu", "diskstats"});
+  options_.RestrictNames("faults.allowed", {"cpu_stress"});
+  EXPECT_EQ(Parse({"--set", "collectors.cpu.enabled=true", "--set", "faults.allowed=cpu_stress"}),
+            std::nullopt);
+  EXPECT_TRUE(options_.Load(config_));
+}
+
+TEST_F(ProgramOptionsTest, UnknownNamesAreTwo) {
+  options_.RestrictNames("collectors", {"cpu", "diskstats"});
+  EXPECT_EQ(Parse({"--set", "collectors.diskstat.enabled=true"}), 2);
+  EXPECT_EQ(errors_,
+            "faultline-agent: defaults: collectors: unknown name `diskstat` (did you mean "
+            "`diskstats`?)\n");
+}
+
 TEST_F(ProgramOptionsTest, PrintsVersion) {
   EXPECT_EQ(Parse({"--version"}), 0);
   EXPECT_EQ(output_, "faultline-agent " + std::string(Version()) + "\n");
