@@ -480,7 +480,8 @@ Result<void> Grammar::AtModifier(Expr& expr) {
     return FailAt(expr.where.begin, "@ <timestamp> may not be set multiple times");
   }
   modifiers->anchor = read.anchor;
-  modifiers->at_ms = std::llround(seconds * 1000);
+  // Far beyond any sample, but with room to subtract ranges and offsets.
+  modifiers->at_ms = std::llround(std::clamp(seconds, -1e15, 1e15) * 1000);
   expr.where.end = token_.end;
   Advance();
   return {};

@@ -30,6 +30,10 @@ class SeriesSource {
 using FaultLabels =
     std::function<std::vector<FaultLabel>(int64_t begin_unix_ns, int64_t end_unix_ns)>;
 
+// The labels of the series faultline_fault_active that match: for lists of names and values.
+std::vector<Labels> FaultSeries(const FaultLabels& fault_labels, std::span<const LabelMatcher> matchers,
+                                int64_t begin_ms, int64_t end_ms);
+
 // `fault_labels` may be empty: then no fault is a series.
 std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels);
 

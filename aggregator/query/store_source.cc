@@ -49,6 +49,41 @@ Labels LabelsOfFault(const FaultLabel& fault) {
   return labels;
 }
 
+struct ActiveFault {
+  Labels labels;
+  int64_t begin_ms;
+  int64_t end_ms;  // 0 while in force
+};
+
+// Milliseconds that are also nanoseconds: queries may ask for all of time and beyond.
+int64_t Representable(int64_t time_ms) {
+  constexpr int64_t kMostMs = INT64_MAX / kNsPerMs;
+  return std::clamp(time_ms, -kMostMs, kMostMs);
+}
+
+std::vector<ActiveFault> MatchingFaults(const FaultLabels& fault_labels,
+                                        std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                        int64_t end_ms) {
+  std::vector<ActiveFault> faults;
+  for (const LabelMatcher& matcher : matchers) {
+    if (matcher.name == kMetricName && !Matches(matcher, kFaultMetric)) return faults;
+  }
+  if (!fault_labels) return faults;
+  for (const FaultLabel& fault :
+       fault_labels(Representable(begin_ms) * kNsPerMs, Representable(end_ms) * kNsPerMs)) {
+    if (fault.begin_unix_ns == 0) continue;  // never in force
+    Labels labels = LabelsOfFault(fault);
+    const bool all =
+        std::all_of(matchers.begin(), matchers.end(), [&](const LabelMatcher& matcher) {
+          return Matches(matcher, LabelValue(labels, matcher.name));
+        });
+    if (!all) continue;
+    faults.push_back(
+        {std::move(labels), fault.begin_unix_ns / kNsPerMs, fault.end_unix_ns / kNsPerMs});
+  }
+  return faults;
+}
+
 class StoreSource final : public SeriesSource {
  public:
   StoreSource(Store* store, FaultLabels fault_labels)
@@ -56,18 +91,12 @@ class StoreSource final : public SeriesSource {
 
   Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers, int64_t begin_ms,
                                        int64_t end_ms) override {
+    begin_ms = Representable(begin_ms);
+    end_ms = Representable(end_ms);
     FAULTLINE_ASSIGN(std::vector<SeriesId> ids, store_->Select(matchers, begin_ms, end_ms));
-    if (!fault_labels_ || !MayMeanFaults(matchers)) return ids;
-    for (FaultLabel& fault : fault_labels_(begin_ms * kNsPerMs, end_ms * kNsPerMs)) {
-      if (fault.begin_unix_ns == 0) continue;  // never in force
-      const Labels labels = LabelsOfFault(fault);
-      const bool all =
-          std::all_of(matchers.begin(), matchers.end(), [&](const LabelMatcher& matcher) {
-            return Matches(matcher, LabelValue(labels, matcher.name));
-          });
-      if (!all) continue;
-      faults_.push_back({labels, fault.begin_unix_ns / kNsPerMs, fault.end_unix_ns / kNsPerMs});
-      ids.push_back(kFaultSeriesBit | (faults_.size() - 1));
+    for (ActiveFault& fault : MatchingFaults(fault_labels_, matchers, begin_ms, end_ms)) {
+      ids.push_back(kFaultSeriesBit | faults_.size());
+      faults_.push_back(std::move(fault));
     }
     return ids;
   }
@@ -78,10 +107,13 @@ class StoreSource final : public SeriesSource {
   }
 
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
+    begin_ms = Representable(begin_ms);
+    end_ms = Representable(end_ms);
     if ((series & kFaultSeriesBit) == 0) return store_->Fetch(series, begin_ms, end_ms);
-    const FaultSeries& fault = faults_[series & ~kFaultSeriesBit];
+    const ActiveFault& fault = faults_[series & ~kFaultSeriesBit];
     const int64_t last = fault.end_ms == 0 ? end_ms : std::min(end_ms, fault.end_ms - 1);
-    const int64_t step = std::max(kFaultSampleMs, (end_ms - begin_ms) / kMaxFaultSamples);
+    const int64_t step =
+        std::max(kFaultSampleMs, end_ms / kMaxFaultSamples - begin_ms / kMaxFaultSamples);
     std::vector<Sample> samples;
     for (int64_t t = fault.begin_ms; t <= last; t += step) {
       if (t < begin_ms) t += (begin_ms - t + step - 1) / step * step;
@@ -94,25 +126,22 @@ class StoreSource final : public SeriesSource {
   }
 
  private:
-  struct FaultSeries {
-    Labels labels;
-    int64_t begin_ms;
-    int64_t end_ms;  // 0 while in force
-  };
-
-  static bool MayMeanFaults(std::span<const LabelMatcher> matchers) {
-    for (const LabelMatcher& matcher : matchers) {
-      if (matcher.name == kMetricName && !Matches(matcher, kFaultMetric)) return false;
-    }
-    return true;
-  }
-
   Store* store_;
   FaultLabels fault_labels_;
-  std::vector<FaultSeries> faults_;
+  std::vector<ActiveFault> faults_;
 };
 
 }  // namespace
+
+std::vector<Labels> FaultSeries(const FaultLabels& fault_labels,
+                                std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                int64_t end_ms) {
+  std::vector<Labels> series;
+  for (ActiveFault& fault : MatchingFaults(fault_labels, matchers, begin_ms, end_ms)) {
+    series.push_back(std::move(fault.labels));
+  }
+  return series;
+}
 
 std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels) {
   return std::make_unique<StoreSource>(store, std::move(fault_labels));

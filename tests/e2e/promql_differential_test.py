@@ -12,7 +12,6 @@ import math
 import os
 import pathlib
 import random
-import socket
 import struct
 import subprocess
 import sys
@@ -20,22 +19,17 @@ import tempfile
 import time
 import urllib.parse
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import promql_corpus as corpus
+import stack
 
 SOURCE = pathlib.Path(os.environ.get("FAULTLINE_SOURCE", pathlib.Path(__file__).parents[2]))
-BIN = pathlib.Path(os.environ.get("FAULTLINE_BIN", SOURCE / "build/release/bin"))
-
-
-def skip(reason):
-    print("skip:", reason)
-    sys.exit(77)
 
 
 def peer_prometheus():
     found = subprocess.run([SOURCE / "tests/support/peers", "prometheus"], capture_output=True, text=True)
     if found.returncode == 77:
-        skip(found.stderr.strip())
+        stack.skip(found.stderr.strip())
     if found.returncode != 0:
         sys.exit(found.stderr)
     return found.stdout.strip()
@@ -123,25 +117,14 @@ def wait_ready(address, process):
     sys.exit(f"{address} was not ready within 60 s")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def start_prometheus(program, folder):
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{stack.free_port()}"
     (folder / "prometheus.yml").write_text("global: {}\n")
     log = open(folder / "prometheus.log", "w")
     process = subprocess.Popen([program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                                 f"--web.listen-address={address}", "--web.enable-remote-write-receiver"],
                                stdout=log, stderr=log, cwd=folder)
     return process, address
-
-
-def start_ours(folder):
-    process = subprocess.Popen([BIN / "query_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    return process, process.stdout.readline().strip()
 
 
 # ---- Comparison ---------------------------------------------------------------------------------------------------
@@ -203,21 +186,15 @@ def main():
     arguments.add_argument("--only", default="")
     options = arguments.parse_args()
     program = peer_prometheus()
-    processes = []
-    with tempfile.TemporaryDirectory(prefix="faultline-promql-") as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory(prefix="faultline-promql-") as name, stack.Stack() as ours:
+        process, address = start_prometheus(program, pathlib.Path(name))
         try:
-            process, their_address = start_prometheus(program, folder)
-            processes.append(process)
-            process, our_address = start_ours(folder)
-            processes.append(process)
-            for process, address in zip(processes, (their_address, our_address)):
-                wait_ready(address, process)
-            return run(options, Server("prometheus", their_address), Server("faultline", our_address))
+            ours.start_aggregator()
+            wait_ready(address, process)
+            return run(options, Server("prometheus", address), Server("faultline", ours.http))
         finally:
-            for process in processes:
-                process.terminate()
-                process.wait(30)
+            process.terminate()
+            process.wait(30)
 
 
 def run(options, theirs, ours):

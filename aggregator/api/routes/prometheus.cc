@@ -150,6 +150,10 @@ Result<Reply> PrometheusLabels(const Request& request, ApiContext& context) {
     FAULTLINE_ASSIGN(const std::vector<std::string> some,
                      context.store->LabelNames(matchers, bounds.start_ms, bounds.end_ms));
     names.insert(some.begin(), some.end());
+    for (const Labels& labels :
+         promql::FaultSeries(FaultLabelsOf(context), matchers, bounds.start_ms, bounds.end_ms)) {
+      for (const auto& label : labels) names.insert(label.first);
+    }
   }
   return ListOf(names);
 }
@@ -169,6 +173,11 @@ Result<Reply> PrometheusLabelValues(const Request& request, ApiContext& context)
     FAULTLINE_ASSIGN(const std::vector<std::string> some,
                      context.store->LabelValues(name, matchers, bounds.start_ms, bounds.end_ms));
     values.insert(some.begin(), some.end());
+    for (const Labels& labels :
+         promql::FaultSeries(FaultLabelsOf(context), matchers, bounds.start_ms, bounds.end_ms)) {
+      if (const std::string_view value = LabelValue(labels, name); !value.empty())
+        values.emplace(value);
+    }
   }
   return ListOf(values);
 }

@@ -104,14 +104,15 @@ QueryOptions OptionsOf(const Request& request, const ApiContext& context) {
   return options;
 }
 
+promql::FaultLabels FaultLabelsOf(ApiContext& context) {
+  if (context.ground_truth == nullptr) return {};
+  return [truth = context.ground_truth](int64_t begin_ns, int64_t end_ns) {
+    return truth->Between(begin_ns, end_ns);
+  };
+}
+
 std::unique_ptr<promql::SeriesSource> SourceOf(ApiContext& context) {
-  promql::FaultLabels labels;
-  if (context.ground_truth != nullptr) {
-    labels = [truth = context.ground_truth](int64_t begin_ns, int64_t end_ns) {
-      return truth->Between(begin_ns, end_ns);
-    };
-  }
-  return promql::MakeSeriesSource(context.store, std::move(labels));
+  return promql::MakeSeriesSource(context.store, FaultLabelsOf(context));
 }
 
 }  // namespace faultline::routes

@@ -40,6 +40,7 @@ std::optional<Reply> ReadBounds(const Request& request, TimeBounds& bounds);
 
 // The deadline is the request's, or `timeout` when that is sooner.
 QueryOptions OptionsOf(const Request& request, const ApiContext& context);
+promql::FaultLabels FaultLabelsOf(ApiContext& context);
 std::unique_ptr<promql::SeriesSource> SourceOf(ApiContext& context);
 
 }  // namespace faultline::routes

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "aggregator/labels/ground_truth.h"
 #include "aggregator/query/matrix.h"
 #include "aggregator/query/number_text.h"
 #include "tests/support/memory_store.h"
@@ -186,6 +187,32 @@ TEST_F(PromQl, LimitsAreNamed) {
   const std::atomic<bool> cancelled = true;
   options_.cancelled = &cancelled;
   EXPECT_EQ(At("m", 0)["error"], "query was canceled in expression evaluation");
+}
+
+TEST_F(PromQl, FaultsAreSeries) {
+  Load("up", {{"node", "n1"}}, {1, 1, 1, 1, 1, 1, 1, 1, 1});
+  FaultLabel fault;
+  fault.uid = "u1";
+  fault.fault = "cpu_stress";
+  fault.node = "n1";
+  fault.begin_unix_ns = 31'500 * kNsPerMs;
+  fault.end_unix_ns = 62'250 * kNsPerMs;
+  const auto source = promql::MakeSeriesSource(&store_, [&](int64_t begin_ns, int64_t end_ns) {
+    const bool overlaps = fault.begin_unix_ns <= end_ns && fault.end_unix_ns >= begin_ns;
+    return overlaps ? std::vector<FaultLabel>{fault} : std::vector<FaultLabel>{};
+  });
+  const auto active_at = [&](const std::string& text, int64_t time_ms) {
+    const auto result = PromQuery::Parse(text)->At(time_ms, *source, options_);
+    return result ? static_cast<int>(result->series.size()) : -1;
+  };
+  EXPECT_EQ(active_at("faultline_fault_active", 31'499), 0);
+  EXPECT_EQ(active_at("faultline_fault_active", 31'500), 1);
+  EXPECT_EQ(active_at("faultline_fault_active{fault=~\"cpu.*\"}", 62'249), 1);
+  EXPECT_EQ(active_at("faultline_fault_active", 62'250), 0);
+  EXPECT_EQ(active_at("up and on (node) faultline_fault_active", 40'000), 1);
+  EXPECT_EQ(active_at("up unless on (node) faultline_fault_active", 40'000), 0);
+  EXPECT_EQ(active_at("faultline_fault_active{node=\"n2\"}", 40'000), 0);
+  EXPECT_EQ(active_at("max_over_time(faultline_fault_active[1m])", 110'000), 1);
 }
 
 struct BadQuery {
