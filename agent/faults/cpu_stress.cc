@@ -1,7 +1,8 @@
-// cpu_stress: workers of ours burn CPU inside the target's cgroups, so that its quota, its shares and its cpuset
-// hold for them as for the target. What Verify trusts is the kernel's count of CPU time, of the cgroup and of each
-// worker, never the injector. Limit: on a node without idle CPU the workers get less than asked; then the growth of
-// the cgroup's use and the lack of idle time decide.
+// cpu_stress: workers of ours burn CPU inside the target's cgroups, so that its quota, its shares
+// and its cpuset hold for them as for the target. What Verify trusts is the kernel's count of CPU
+// time, of the cgroup and of each worker, never the injector. Limit: on a node without idle CPU the
+// workers get less than asked; then the growth of the cgroup's use and the lack of idle time
+// decide.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -30,16 +31,19 @@ Result<StressAsked> ReadParameters(const FaultSpec& spec) {
     const auto value = ParseInt(text);
     if (name == "workers") {
       if (!value || *value < 1 || *value > kMaxWorkers) {
-        return Fail(ErrorCode::kInvalidArgument, "parameters.workers: '{}' is not 1 to {}", text, kMaxWorkers);
+        return Fail(ErrorCode::kInvalidArgument, "parameters.workers: '{}' is not 1 to {}", text,
+                    kMaxWorkers);
       }
       asked.workers = *value;
     } else if (name == "load") {
       if (!value || *value < 1 || *value > 100) {
-        return Fail(ErrorCode::kInvalidArgument, "parameters.load: '{}' is not 1 to 100 (per cent of a CPU)", text);
+        return Fail(ErrorCode::kInvalidArgument,
+                    "parameters.load: '{}' is not 1 to 100 (per cent of a CPU)", text);
       }
       asked.load_percent = *value;
     } else {
-      return Fail(ErrorCode::kInvalidArgument, "parameters.{}: cpu_stress knows workers and load", name);
+      return Fail(ErrorCode::kInvalidArgument, "parameters.{}: cpu_stress knows workers and load",
+                  name);
     }
   }
   return asked;
@@ -57,8 +61,8 @@ std::vector<CgroupFolder> PlannedFolders(const FaultPlan& plan) {
   return folders;
 }
 
-// A v2 cgroup whose controllers are handed down to children takes no processes itself; then the workers get a
-// child of their own there.
+// A v2 cgroup whose controllers are handed down to children takes no processes itself; then the
+// workers get a child of their own there.
 std::string OwnChild(const FaultPlan& plan, const CgroupFolder& folder) {
   return folder.path + "/faultline-" + plan.spec.uid;
 }
@@ -89,7 +93,8 @@ struct CpuReading {
 Result<CpuReading> ReadCpu(const FaultPlan& plan, const FaultHost& host) {
   const std::vector<CgroupFolder> folders = PlannedFolders(plan);
   const CgroupFolder* accounted = FolderOf(folders, "cpuacct");
-  if (accounted == nullptr) return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of the target");
+  if (accounted == nullptr)
+    return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of the target");
   CpuReading reading;
   for (const ProcessStat& worker : FindWorkers(*host.host, plan.spec.uid)) {
     reading.worker_ns += worker.cpu_ns;
@@ -111,12 +116,14 @@ Result<CpuReading> ReadCpu(const FaultPlan& plan, const FaultHost& host) {
   return reading;
 }
 
-double NumberOr(const std::map<std::string, double>& numbers, const std::string& name, double otherwise) {
+double NumberOr(const std::map<std::string, double>& numbers, const std::string& name,
+                double otherwise) {
   const auto at = numbers.find(name);
   return at == numbers.end() ? otherwise : at->second;
 }
 
-void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name, double during, double asked) {
+void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name,
+                    double during, double asked) {
   v1::Measurement& measurement = *effect.add_measurements();
   measurement.set_name(name);
   measurement.set_before(NumberOr(plan.before, name, 0));
@@ -139,30 +146,37 @@ void Judge(v1::Effect& effect, const Rates& rates, double asked, double limit, d
   const double possible = limit > 0 ? std::min(asked, limit) : asked;
   if (rates.worker_count == 0) return say(v1::VERDICT_FALSE, "no worker runs");
   if (rates.cgroup < 0.9 * rates.workers - 0.02) {
-    return say(v1::VERDICT_FALSE, fmt::format("workers use {:.2f} cores, their cgroup only {:.2f}", rates.workers,
-                                              rates.cgroup));
+    return say(v1::VERDICT_FALSE, fmt::format("workers use {:.2f} cores, their cgroup only {:.2f}",
+                                              rates.workers, rates.cgroup));
   }
   if (rates.workers >= 0.9 * possible || rates.cgroup - before >= 0.9 * possible) {
-    return say(v1::VERDICT_TRUE, fmt::format("workers use {:.2f} of {:.2f} cores asked, counted in the target's cgroup",
-                                             rates.workers, asked));
+    return say(
+        v1::VERDICT_TRUE,
+        fmt::format("workers use {:.2f} of {:.2f} cores asked, counted in the target's cgroup",
+                    rates.workers, asked));
   }
   if (limit > 0 && rates.cgroup >= 0.9 * limit) {
-    return say(v1::VERDICT_TRUE, fmt::format("the target's cgroup is at its limit of {:.2f} cores", limit));
+    return say(v1::VERDICT_TRUE,
+               fmt::format("the target's cgroup is at its limit of {:.2f} cores", limit));
   }
   if (rates.idle_share < 0.05 && rates.workers >= 0.25 * possible) {
-    return say(v1::VERDICT_TRUE, fmt::format("the node has no idle CPU left; workers got {:.2f} of {:.2f} cores",
-                                             rates.workers, asked));
+    return say(v1::VERDICT_TRUE,
+               fmt::format("the node has no idle CPU left; workers got {:.2f} of {:.2f} cores",
+                           rates.workers, asked));
   }
-  say(v1::VERDICT_INCONCLUSIVE, fmt::format("workers got {:.2f} of {:.2f} cores", rates.workers, asked));
+  say(v1::VERDICT_INCONCLUSIVE,
+      fmt::format("workers got {:.2f} of {:.2f} cores", rates.workers, asked));
 }
 
 class CpuStress final : public Fault {
  public:
   Result<FaultPlan> Plan(const FaultSpec& spec, const FaultHost& host) override {
     FAULTLINE_ASSIGN(const StressAsked asked, ReadParameters(spec));
-    if (host.worker_program.empty()) return Fail(ErrorCode::kUnsupported, "no worker program is installed");
+    if (host.worker_program.empty())
+      return Fail(ErrorCode::kUnsupported, "no worker program is installed");
     uint32_t pid = 0;
-    if (spec.target.cgroup().empty() && spec.target.container_id().empty() && spec.target.pid() != 0) {
+    if (spec.target.cgroup().empty() && spec.target.container_id().empty() &&
+        spec.target.pid() != 0) {
       pid = spec.target.pid();
       FAULTLINE_TRY(ReadProcessStat(*host.host, pid));
     }
@@ -182,14 +196,17 @@ class CpuStress final : public Fault {
     }
     plan.state["folders"] = folders;
     plan.state["limit_cores"] = FormatDouble(CgroupCpuLimit(*host.host, placed));
-    const std::string whom = pid != 0 ? fmt::format("the cgroups of pid {}", pid) : fmt::format("cgroup {}", cgroup);
-    plan.victims.push_back(fmt::format("{}: {} worker(s) of {} % of a CPU", whom, asked.workers, asked.load_percent));
+    const std::string whom =
+        pid != 0 ? fmt::format("the cgroups of pid {}", pid) : fmt::format("cgroup {}", cgroup);
+    plan.victims.push_back(
+        fmt::format("{}: {} worker(s) of {} % of a CPU", whom, asked.workers, asked.load_percent));
     return plan;
   }
 
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
     FAULTLINE_ASSIGN(const StressAsked asked, ReadParameters(plan.spec));
-    WorkerOrder order{plan.spec.uid, host.journal_folder, "cpu", static_cast<int>(asked.load_percent),
+    WorkerOrder order{plan.spec.uid, host.journal_folder, "cpu",
+                      static_cast<int>(asked.load_percent),
                       plan.spec.duration_ms / 1000 + kLifetimeMarginS};
     for (int64_t i = 0; i < asked.workers; ++i) {
       const auto worker =
@@ -204,8 +221,10 @@ class CpuStress final : public Fault {
     FAULTLINE_ASSIGN(const CpuReading first, ReadCpu(plan, host));
     std::this_thread::sleep_for(kWindow);
     FAULTLINE_ASSIGN(const CpuReading last, ReadCpu(plan, host));
-    const double elapsed = static_cast<double>(std::max<int64_t>(last.steady_ns - first.steady_ns, 1));
-    const double ticks = static_cast<double>(std::max<int64_t>(last.node_ticks - first.node_ticks, 1));
+    const double elapsed =
+        static_cast<double>(std::max<int64_t>(last.steady_ns - first.steady_ns, 1));
+    const double ticks =
+        static_cast<double>(std::max<int64_t>(last.node_ticks - first.node_ticks, 1));
     Rates rates;
     rates.cgroup = static_cast<double>(last.cgroup_ns - first.cgroup_ns) / elapsed;
     rates.workers = static_cast<double>(last.worker_ns - first.worker_ns) / elapsed;
@@ -213,12 +232,14 @@ class CpuStress final : public Fault {
     rates.worker_count = last.workers;
     const double before = NumberOr(plan.before, "cgroup_cpu_cores", 0);
     const auto limit_text = plan.state.find("limit_cores");
-    const double limit = limit_text == plan.state.end() ? 0 : ParseDouble(limit_text->second).value_or(0);
+    const double limit =
+        limit_text == plan.state.end() ? 0 : ParseDouble(limit_text->second).value_or(0);
     v1::Effect effect;
     AddMeasurement(effect, plan, "worker_cpu_cores", rates.workers, asked.cores());
     AddMeasurement(effect, plan, "cgroup_cpu_cores", rates.cgroup,
                    limit > 0 ? std::min(before + asked.cores(), limit) : before + asked.cores());
-    AddMeasurement(effect, plan, "workers", static_cast<double>(rates.worker_count), static_cast<double>(asked.workers));
+    AddMeasurement(effect, plan, "workers", static_cast<double>(rates.worker_count),
+                   static_cast<double>(asked.workers));
     Judge(effect, rates, asked.cores(), limit, before);
     return effect;
   }
@@ -226,7 +247,8 @@ class CpuStress final : public Fault {
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
     FAULTLINE_TRY(EndWorkers(*host.host, plan.spec.uid));
     for (const CgroupFolder& folder : PlannedFolders(plan)) {
-      if (folder.controller.empty()) FAULTLINE_TRY(RemoveCgroup(*host.host, OwnChild(plan, folder)));
+      if (folder.controller.empty())
+        FAULTLINE_TRY(RemoveCgroup(*host.host, OwnChild(plan, folder)));
     }
     return {};
   }

@@ -1,11 +1,12 @@
-// A fault changes one thing on this node and can undo it. Four questions, asked in this order by the fault
-// engine (fault_engine.h), which journals and fsyncs between them:
+// A fault changes one thing on this node and can undo it. Four questions, asked in this order by
+// the fault engine (fault_engine.h), which journals and fsyncs between them:
 //   Plan     looks only; names exact victims; everything Recover will need is in the plan.
-//   Inject   changes the host. May be cut off at any point by SIGKILL: Recover must undo any half of it.
-//   Verify   measures what really changed, after the fact, by other means than Inject used.
-//   Recover  idempotent; works after a restart, in another process (the guardian), from the plan alone.
-// A fault keeps no state of its own: each call may meet a fresh object, on another thread or in another
-// process. What must be remembered is in the plan or can be found on the host again.
+//   Inject   changes the host. May be cut off at any point by SIGKILL: Recover must undo any half
+//   of it. Verify   measures what really changed, after the fact, by other means than Inject used.
+//   Recover  idempotent; works after a restart, in another process (the guardian), from the plan
+//   alone.
+// A fault keeps no state of its own: each call may meet a fresh object, on another thread or in
+// another process. What must be remembered is in the plan or can be found on the host again.
 #pragma once
 
 #include <map>
@@ -34,13 +35,13 @@ struct FaultSpec {
 // What will be done to whom. Serialised into the journal before anything changes.
 struct FaultPlan {
   FaultSpec spec;
-  std::vector<std::string> victims;            // for people: "pid 4242 (nginx)", "cgroup /a/b"
-  std::map<std::string, std::string> state;    // for Recover: what was before, ids, start times
-  std::map<std::string, double> before;        // what Verify measured before Inject: name -> value
+  std::vector<std::string> victims;          // for people: "pid 4242 (nginx)", "cgroup /a/b"
+  std::map<std::string, std::string> state;  // for Recover: what was before, ids, start times
+  std::map<std::string, double> before;      // what Verify measured before Inject: name -> value
 };
 
-// A host and who lives on it, as faults see it. The index may be null in the guardian: Recover must do
-// without it.
+// A host and who lives on it, as faults see it. The index may be null in the guardian: Recover must
+// do without it.
 struct FaultHost {
   const HostView* host = nullptr;
   ContainerIndex* containers = nullptr;
@@ -56,8 +57,9 @@ class Fault {
   virtual ~Fault() = default;
   virtual Result<FaultPlan> Plan(const FaultSpec& spec, const FaultHost& host) = 0;
   virtual Result<void> Inject(const FaultPlan& plan, const FaultHost& host) = 0;
-  // Blocks for its measuring window (a second or two). The engine calls it before Inject (the numbers go into
-  // plan.before), while the fault is in force, and after Recover; it must only look.
+  // Blocks for its measuring window (a second or two). The engine calls it before Inject (the
+  // numbers go into plan.before), while the fault is in force, and after Recover; it must only
+  // look.
   virtual Result<v1::Effect> Verify(const FaultPlan& plan, const FaultHost& host) = 0;
   virtual Result<void> Recover(const FaultPlan& plan, const FaultHost& host) = 0;
   // Names what is left of this fault on the host; empty after a good Recover.

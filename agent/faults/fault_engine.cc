@@ -1,8 +1,10 @@
-// Three kinds of threads, one rule: only the engine's thread changes the host. It takes work from one bounded queue and
-// otherwise sleeps until the next deadline. Measuring threads run Verify and hand the result back through the same
-// queue. What must survive us is in the journal before it happens; `running` is only its index.
+// Three kinds of threads, one rule: only the engine's thread changes the host. It takes work from
+// one bounded queue and otherwise sleeps until the next deadline. Measuring threads run Verify and
+// hand the result back through the same queue. What must survive us is in the journal before it
+// happens; `running` is only its index.
 //
-// The deadline is armed right after Inject, before Verify: a fault must never be in force without one.
+// The deadline is armed right after Inject, before Verify: a fault must never be in force without
+// one.
 
 #include "agent/faults/fault_engine.h"
 
@@ -32,18 +34,21 @@ std::string ProgramBeside(std::string_view name) {
 
 }  // namespace
 
-FaultEngine::Impl::Impl(FaultEngineOptions the_options, const HostView& the_host, CgroupMounts mounts, TransitionSink sink)
+FaultEngine::Impl::Impl(FaultEngineOptions the_options, const HostView& the_host,
+                        CgroupMounts mounts, TransitionSink sink)
     : options(std::move(the_options)), view(the_host), on_transition(std::move(sink)) {
   host.host = &view;
   host.mounts = std::move(mounts);
   if (host.mounts.unified.empty() && host.mounts.v1.empty()) {
     host.mounts = ReadCgroupMounts(view.fs).value_or(CgroupMounts());
   }
-  if (options.guardian_program.empty()) options.guardian_program = ProgramBeside("faultline-guardian");
-  if (access(options.guardian_program.c_str(), X_OK) == 0) host.worker_program = options.guardian_program;
+  if (options.guardian_program.empty())
+    options.guardian_program = ProgramBeside("faultline-guardian");
+  if (access(options.guardian_program.c_str(), X_OK) == 0)
+    host.worker_program = options.guardian_program;
 }
 
-// ---- Start ---------------------------------------------------------------------------------------------------------
+// ---- Start -------------------------------------------------------------------------------------
 
 Result<void> FaultEngine::Impl::Open() {
   FAULTLINE_ASSIGN(FaultJournal opened, FaultJournal::Open(options.state_dir + "/faults"));
@@ -54,7 +59,8 @@ Result<void> FaultEngine::Impl::Open() {
   FAULTLINE_ASSIGN(Lease made, Lease::Create());
   lease.emplace(std::move(made));
   lease->SetExpiry(options.lease_ns > 0 ? Now() + options.lease_ns : INT64_MAX);
-  FAULTLINE_ASSIGN(const ProcessStat self, ReadProcessStat(HostView::Real("/", view.clock), static_cast<uint32_t>(getpid())));
+  FAULTLINE_ASSIGN(const ProcessStat self, ReadProcessStat(HostView::Real("/", view.clock),
+                                                           static_cast<uint32_t>(getpid())));
   owner = fmt::format("{}:{}", self.pid, self.start_ticks);
   host.protected_pids = {self.pid};
   FAULTLINE_ASSIGN(const FaultJournal::Contents contents, journal->LoadAll());
@@ -67,7 +73,8 @@ Result<void> FaultEngine::Impl::Open() {
   FAULTLINE_TRY(EndWorkers(view, "", journal->folder()));
   if (!options.guarded) return {};
   if (host.worker_program.empty()) {
-    return Fail(ErrorCode::kNotFound, "the guardian's program {} is not there", options.guardian_program);
+    return Fail(ErrorCode::kNotFound, "the guardian's program {} is not there",
+                options.guardian_program);
   }
   keeper.emplace(options.guardian_program, journal->folder(), view.fs.root(), owner);
   FAULTLINE_TRY(keeper->Start(*lease));
@@ -85,12 +92,13 @@ void FaultEngine::Impl::RecoverLeftOvers(const FaultJournal::Contents& contents)
   }
   for (const v1::FaultJournalEntry& entry : contents.entries) {
     if (const auto ended = End(entry.fault_uid(), "restart"); !ended) {
-      spdlog::error("fault {} of an earlier run cannot be undone yet: {}", entry.fault_uid(), ended.error().message);
+      spdlog::error("fault {} of an earlier run cannot be undone yet: {}", entry.fault_uid(),
+                    ended.error().message);
     }
   }
 }
 
-// ---- The engine's thread -------------------------------------------------------------------------------------------
+// ---- The engine's thread -----------------------------------------------------------------------
 
 void FaultEngine::Impl::Run() {
   while (!stopping) {
@@ -126,7 +134,8 @@ void FaultEngine::Impl::Tick() {
   }
   for (const auto& [uid, cause] : due) {
     const auto ended = End(uid, cause);
-    if (!ended && LogAllowed("fault/" + uid, 10)) spdlog::error("{}; trying again", ended.error().message);
+    if (!ended && LogAllowed("fault/" + uid, 10))
+      spdlog::error("{}; trying again", ended.error().message);
   }
   if (keeper) {
     keeper->Check(*lease, now);
@@ -142,17 +151,19 @@ void FaultEngine::Impl::ForgetOldDone() {
   if (!contents) return;
   std::vector<std::pair<int64_t, std::string>> done;
   for (const v1::FaultJournalEntry& entry : contents->entries) {
-    if (entry.phase() != v1::FAULT_JOURNAL_PHASE_DONE || running.contains(entry.fault_uid())) continue;
+    if (entry.phase() != v1::FAULT_JOURNAL_PHASE_DONE || running.contains(entry.fault_uid()))
+      continue;
     done.emplace_back(entry.recovered_unix_ns(), entry.fault_uid());
   }
   std::sort(done.rbegin(), done.rend());
   for (size_t i = 0; i < done.size(); ++i) {
     if (i < kMaxDoneKept && view.clock->UnixNs() - done[i].first < kDoneKeptNs) continue;
-    if (const auto removed = journal->Remove(done[i].second); !removed) spdlog::warn("{}", removed.error().message);
+    if (const auto removed = journal->Remove(done[i].second); !removed)
+      spdlog::warn("{}", removed.error().message);
   }
 }
 
-// ---- Commands ------------------------------------------------------------------------------------------------------
+// ---- Commands ----------------------------------------------------------------------------------
 
 void FaultEngine::Impl::Recover(const v1::Command& command, const ReplySink& reply) {
   const v1::RecoverFault& asked = command.recover_fault();
@@ -169,7 +180,8 @@ void FaultEngine::Impl::Recover(const v1::Command& command, const ReplySink& rep
     if (const auto entry = journal->Load(uid)) {
       *answer.add_faults() = StatusOf(*entry);
     } else if (!asked.fault_uid().empty()) {
-      AddError(answer, Error{ErrorCode::kNotFound, fmt::format("fault '{}' is not known on this node", uid)});
+      AddError(answer, Error{ErrorCode::kNotFound,
+                             fmt::format("fault '{}' is not known on this node", uid)});
     }
   }
   reply(std::move(answer));
@@ -179,18 +191,20 @@ void FaultEngine::Impl::List(const v1::Command& command, const ReplySink& reply)
   v1::CommandReply answer;
   answer.set_id(command.id());
   if (const auto contents = journal->LoadAll()) {
-    for (const v1::FaultJournalEntry& entry : contents->entries) *answer.add_faults() = StatusOf(entry);
+    for (const v1::FaultJournalEntry& entry : contents->entries)
+      *answer.add_faults() = StatusOf(entry);
   } else {
     AddError(answer, contents.error());
   }
   reply(std::move(answer));
 }
 
-// ---- The outside ---------------------------------------------------------------------------------------------------
+// ---- The outside -------------------------------------------------------------------------------
 
 FaultEngine::FaultEngine(FaultEngineOptions options, const HostView& host, CgroupMounts mounts,
                          TransitionSink on_transition)
-    : impl_(std::make_unique<Impl>(std::move(options), host, std::move(mounts), std::move(on_transition))) {}
+    : impl_(std::make_unique<Impl>(std::move(options), host, std::move(mounts),
+                                   std::move(on_transition))) {}
 
 FaultEngine::~FaultEngine() { Stop(); }
 
@@ -220,16 +234,19 @@ void FaultEngine::Stop() {
 
 void FaultEngine::Handle(v1::Command command, ReplySink reply) {
   const int64_t asked_ns = impl_->Now();
-  const auto shared = std::make_shared<std::pair<v1::Command, ReplySink>>(std::move(command), std::move(reply));
+  const auto shared =
+      std::make_shared<std::pair<v1::Command, ReplySink>>(std::move(command), std::move(reply));
   const bool queued = impl_->tasks.TryPush([impl = impl_.get(), shared, asked_ns] {
     const auto& [asked, sink] = *shared;
     if (asked.has_recover_fault()) return impl->Recover(asked, sink);
     if (asked.has_list_faults()) return impl->List(asked, sink);
     if (!asked.has_inject_fault()) {
-      return impl->Refuse(asked, sink, Error{ErrorCode::kUnsupported, "no command about faults"}, false);
+      return impl->Refuse(asked, sink, Error{ErrorCode::kUnsupported, "no command about faults"},
+                          false);
     }
     if (impl->Now() - asked_ns > kMaxCommandAgeNs) {
-      return impl->Refuse(asked, sink, Error{ErrorCode::kTimeout, "the command waited too long"}, false);
+      return impl->Refuse(asked, sink, Error{ErrorCode::kTimeout, "the command waited too long"},
+                          false);
     }
     impl->Inject(asked, sink);
   });
@@ -240,13 +257,16 @@ void FaultEngine::Handle(v1::Command command, ReplySink reply) {
 }
 
 void FaultEngine::RenewLease() {
-  if (impl_->lease && impl_->options.lease_ns > 0) impl_->lease->SetExpiry(impl_->Now() + impl_->options.lease_ns);
+  if (impl_->lease && impl_->options.lease_ns > 0)
+    impl_->lease->SetExpiry(impl_->Now() + impl_->options.lease_ns);
 }
 
 std::string FaultEngine::WhyOff() const {
   if (!impl_->options.enabled) return "faults.enabled is false";
-  if (impl_->left_overs > 0) return fmt::format("{} fault(s) of an earlier run are not undone", impl_->left_overs.load());
-  if (impl_->host.worker_program.empty()) return "faultline-guardian is not installed beside the agent";
+  if (impl_->left_overs > 0)
+    return fmt::format("{} fault(s) of an earlier run are not undone", impl_->left_overs.load());
+  if (impl_->host.worker_program.empty())
+    return "faultline-guardian is not installed beside the agent";
   if (geteuid() != 0) return "not root: most faults cannot be injected";
   return "";
 }

@@ -1,10 +1,13 @@
 // The one place where the order of a fault's life is decided, because here the order is everything:
-//   plan → journal, fsync → inject → journal active with its deadline → verify → … → recover → audit → journal done.
-// At start-up everything in the journal that is not done is recovered before anything else runs. Deadlines and the
-// lease are held here, on the node; the guardian (guardian.h) holds them too, for when this process dies.
+//   plan → journal, fsync → inject → journal active with its deadline → verify → …
+//   → recover → audit → journal done.
+// At start-up everything in the journal that is not done is recovered before anything else runs.
+// Deadlines and the lease are held here, on the node; the guardian (guardian.h) holds them too, for
+// when this process dies.
 //
-// One thread of its own does plan, inject and recover; a few measuring threads run Verify, so that a measuring window
-// never delays a recovery. All methods are thread-safe; nothing here blocks the caller except Start and Stop.
+// One thread of its own does plan, inject and recover; a few measuring threads run Verify, so that
+// a measuring window never delays a recovery. All methods are thread-safe; nothing here blocks the
+// caller except Start and Stop.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +25,15 @@
 namespace faultline {
 
 struct FaultEngineOptions {
-  bool enabled = true;               // false: nothing is injected, but what an earlier run left is recovered
-  std::string state_dir;             // the journal is in <state_dir>/faults
-  std::vector<std::string> allowed;  // catalogue names; empty = all
+  bool enabled = true;    // false: nothing is injected, but what an earlier run left is recovered
+  std::string state_dir;  // the journal is in <state_dir>/faults
+  std::vector<std::string> allowed;      // catalogue names; empty = all
   int64_t lease_ns = 30 * kNsPerSecond;  // 0: no lease
   int64_t max_duration_ns = 3600 * kNsPerSecond;
-  size_t max_faults = 64;            // in force at once
+  size_t max_faults = 64;  // in force at once
   // faultline-guardian; empty: the one beside this program. Start fails without it if `guarded`.
   std::string guardian_program;
-  bool guarded = true;               // start and keep a guardian
+  bool guarded = true;  // start and keep a guardian
   std::span<const FaultRow> catalogue = FaultCatalogue();
 };
 
@@ -42,17 +45,19 @@ class FaultEngine {
   using ReplySink = std::function<void(v1::CommandReply)>;
 
   // `host` must outlive the engine. Empty `mounts` are read from the host.
-  FaultEngine(FaultEngineOptions options, const HostView& host, CgroupMounts mounts, TransitionSink on_transition);
+  FaultEngine(FaultEngineOptions options, const HostView& host, CgroupMounts mounts,
+              TransitionSink on_transition);
   ~FaultEngine();
 
-  // Recovers what an earlier run left, starts the guardian and the threads. Blocks while it recovers; the
-  // transitions of that recovery follow on the engine's thread.
+  // Recovers what an earlier run left, starts the guardian and the threads. Blocks while it
+  // recovers; the transitions of that recovery follow on the engine's thread.
   Result<void> Start();
   // Recovers everything that is in force (cause restart) and joins the threads.
   void Stop();
 
-  // InjectFault, RecoverFault and ListFaults; any other action is answered with unsupported. InjectFault is answered
-  // once the fault is in force (or planned, for a dry run); Verify's result follows as a transition.
+  // InjectFault, RecoverFault and ListFaults; any other action is answered with unsupported.
+  // InjectFault is answered once the fault is in force (or planned, for a dry run); Verify's result
+  // follows as a transition.
   void Handle(v1::Command command, ReplySink reply);
   // The aggregator answered a heartbeat: faults may stay for another lease.
   void RenewLease();

@@ -1,4 +1,5 @@
-// What fault_engine.cc (start, thread, commands) and fault_life.cc (the steps of one fault) share. Nobody else includes it.
+// What fault_engine.cc (start, thread, commands) and fault_life.cc (the steps of one fault) share.
+// Nobody else includes it.
 #pragma once
 
 #include <algorithm>
@@ -39,10 +40,11 @@ struct FaultEngine::Impl {
     std::string ending_cause;  // recovery was tried and will be tried again
     int attempts = 0;
     int64_t next_attempt_ns = 0;
-    bool left_over = false;    // of an earlier run
+    bool left_over = false;  // of an earlier run
   };
 
-  Impl(FaultEngineOptions the_options, const HostView& the_host, CgroupMounts mounts, TransitionSink sink);
+  Impl(FaultEngineOptions the_options, const HostView& the_host, CgroupMounts mounts,
+       TransitionSink sink);
 
   int64_t Now() const { return view.clock->SteadyNs(); }
   std::unique_ptr<Fault> Make(const Running& fault) const {
@@ -51,22 +53,23 @@ struct FaultEngine::Impl {
 
   void Emit(v1::FaultTransition transition) { on_transition(std::move(transition)); }
 
-  // ---- Start -----------------------------------------------------------------------------------------------------
+  // ---- Start -----------------------------------------------------------------------------------
   Result<void> Open();
   void RecoverLeftOvers(const FaultJournal::Contents& contents);
-  // ---- The engine's thread ---------------------------------------------------------------------------------------
+  // ---- The engine's thread ---------------------------------------------------------------------
   void Run();
   int64_t SleepNs() const;
   void Tick();
   void ForgetOldDone();
-  // ---- Life of one fault -----------------------------------------------------------------------------------------
+  // ---- Life of one fault -----------------------------------------------------------------------
   void Inject(const v1::Command& command, ReplySink reply);
   Result<void> CheckLimits(const v1::InjectFault& asked) const;
   Result<FaultPlan> MakePlan(const v1::InjectFault& asked, const std::string& uid) const;
   void OnMeasuredBefore(const std::string& uid, Result<v1::Effect> effect);
   void BringIntoForce(const std::string& uid);
   void OnVerified(const std::string& uid, Result<v1::Effect> effect);
-  Result<void> End(const std::string& uid, const std::string& cause, const std::string& failure = "");
+  Result<void> End(const std::string& uid, const std::string& cause,
+                   const std::string& failure = "");
   void OnMeasuredAfter(const std::string& uid, Result<v1::Effect> effect);
   void TellEnd(const v1::FaultJournalEntry& entry, bool tell_begin);
   void Refuse(const v1::Command& command, const ReplySink& reply, const Error& error, bool tell);

@@ -57,30 +57,34 @@ Result<void> SyncFolder(const std::string& folder) {
 }
 
 Result<void> MakeFolder(const std::string& folder) {
-  for (size_t slash = folder.find('/', 1); slash != std::string::npos; slash = folder.find('/', slash + 1)) {
+  for (size_t slash = folder.find('/', 1); slash != std::string::npos;
+       slash = folder.find('/', slash + 1)) {
     if (mkdir(folder.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) {
       return FailErrno(errno, "make folder {}", folder.substr(0, slash));
     }
   }
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return FailErrno(errno, "make folder {}", folder);
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    return FailErrno(errno, "make folder {}", folder);
   return {};
 }
 
-// Tries to take one byte of the locks file: open-file-description locks vanish with their holder and need no
-// file of their own, so nothing is left to clean up.
+// Tries to take one byte of the locks file: open-file-description locks vanish with their holder
+// and need no file of their own, so nothing is left to clean up.
 Result<JournalLock> TakeLock(const std::string& path, off_t offset, int64_t timeout_ms) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return FailErrno(errno, "open {}", path);
   JournalLock lock(fd);
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = offset;
   range.l_len = 1;
   for (int64_t waited_ms = 0;; waited_ms += 10) {
     if (fcntl(fd, F_OFD_SETLK, &range) == 0) return lock;
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailErrno(errno, "lock {}", path);
-    if (waited_ms >= timeout_ms) return Fail(ErrorCode::kTimeout, "{}: another process holds the lock", path);
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+      return FailErrno(errno, "lock {}", path);
+    if (waited_ms >= timeout_ms)
+      return Fail(ErrorCode::kTimeout, "{}: another process holds the lock", path);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
@@ -106,11 +110,13 @@ Result<v1::FaultJournalEntry> DecodeJournalEntry(std::string_view text) {
   if (text.size() < kHeaderBytes) {
     return Fail(ErrorCode::kCorruption, "journal entry of {} bytes is too short", text.size());
   }
-  if (!text.starts_with(kMagic)) return Fail(ErrorCode::kCorruption, "no journal entry of this version");
+  if (!text.starts_with(kMagic))
+    return Fail(ErrorCode::kCorruption, "no journal entry of this version");
   const uint64_t size = GetLittleEndian(text, kMagic.size(), 4);
   const std::string_view body = text.substr(kHeaderBytes);
   if (body.size() != size) {
-    return Fail(ErrorCode::kCorruption, "journal entry has {} bytes instead of {}", body.size(), size);
+    return Fail(ErrorCode::kCorruption, "journal entry has {} bytes instead of {}", body.size(),
+                size);
   }
   if (XXH64(body.data(), body.size(), 0) != GetLittleEndian(text, kMagic.size() + 4, 8)) {
     return Fail(ErrorCode::kCorruption, "journal entry's checksum is wrong");
@@ -119,8 +125,10 @@ Result<v1::FaultJournalEntry> DecodeJournalEntry(std::string_view text) {
   if (!entry.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return Fail(ErrorCode::kCorruption, "journal entry cannot be parsed");
   }
-  if (!IsFaultUid(entry.fault_uid())) return Fail(ErrorCode::kCorruption, "journal entry has a bad uid");
-  if (entry.phase() < v1::FAULT_JOURNAL_PHASE_PLANNED || entry.phase() > v1::FAULT_JOURNAL_PHASE_DONE) {
+  if (!IsFaultUid(entry.fault_uid()))
+    return Fail(ErrorCode::kCorruption, "journal entry has a bad uid");
+  if (entry.phase() < v1::FAULT_JOURNAL_PHASE_PLANNED ||
+      entry.phase() > v1::FAULT_JOURNAL_PHASE_DONE) {
     return Fail(ErrorCode::kCorruption, "journal entry has no phase");
   }
   return entry;
@@ -144,18 +152,22 @@ Result<void> FaultJournal::Save(const v1::FaultJournalEntry& entry) const {
   if (!IsFaultUid(entry.fault_uid())) return Fail(ErrorCode::kInvalidArgument, "bad fault uid");
   const std::string text = EncodeJournalEntry(entry);
   if (text.size() > kMaxEntryBytes) {
-    return Fail(ErrorCode::kResourceExhausted, "journal entry of {} bytes, limit {}", text.size(), kMaxEntryBytes);
+    return Fail(ErrorCode::kResourceExhausted, "journal entry of {} bytes, limit {}", text.size(),
+                kMaxEntryBytes);
   }
   // A promise that cannot be read back is none.
-  if (const auto read = DecodeJournalEntry(text); !read) return Within("journal entry", read.error());
+  if (const auto read = DecodeJournalEntry(text); !read)
+    return Within("journal entry", read.error());
   const std::string path = fmt::format("{}/{}{}", folder_, entry.fault_uid(), kSuffix);
-  const std::string temporary = fmt::format("{}/{}{}-{}", folder_, kTemporaryPrefix, entry.fault_uid(), getpid());
+  const std::string temporary =
+      fmt::format("{}/{}{}-{}", folder_, kTemporaryPrefix, entry.fault_uid(), getpid());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return FailErrno(errno, "open {}", temporary);
   Result<void> written = WriteAll(fd, text, temporary);
   if (written && fsync(fd) != 0) written = FailErrno(errno, "fsync {}", temporary);
   close(fd);
-  if (written && rename(temporary.c_str(), path.c_str()) != 0) written = FailErrno(errno, "rename to {}", path);
+  if (written && rename(temporary.c_str(), path.c_str()) != 0)
+    written = FailErrno(errno, "rename to {}", path);
   if (!written) {
     unlink(temporary.c_str());
     return written;
@@ -165,9 +177,11 @@ Result<void> FaultJournal::Save(const v1::FaultJournalEntry& entry) const {
 
 Result<v1::FaultJournalEntry> FaultJournal::Load(std::string_view uid) const {
   if (!IsFaultUid(uid)) return Fail(ErrorCode::kInvalidArgument, "bad fault uid");
-  FAULTLINE_ASSIGN(const std::string text, FsRoot(folder_).Read(fmt::format("{}{}", uid, kSuffix), kMaxEntryBytes));
+  FAULTLINE_ASSIGN(const std::string text,
+                   FsRoot(folder_).Read(fmt::format("{}{}", uid, kSuffix), kMaxEntryBytes));
   FAULTLINE_ASSIGN(v1::FaultJournalEntry entry, DecodeJournalEntry(text));
-  if (entry.fault_uid() != uid) return Fail(ErrorCode::kCorruption, "journal file {} is about another fault", uid);
+  if (entry.fault_uid() != uid)
+    return Fail(ErrorCode::kCorruption, "journal file {} is about another fault", uid);
   return entry;
 }
 
@@ -194,7 +208,8 @@ void FaultJournal::SetAsideUnreadable() const {
     if (name.starts_with(kTemporaryPrefix)) unlink(path.c_str());
     if (name.starts_with(".") || !name.ends_with(kSuffix)) continue;
     const auto entry = Load(std::string_view(name).substr(0, name.size() - kSuffix.size()));
-    if (!entry && entry.error().code != ErrorCode::kNotFound) rename(path.c_str(), (path + ".corrupt").c_str());
+    if (!entry && entry.error().code != ErrorCode::kNotFound)
+      rename(path.c_str(), (path + ".corrupt").c_str());
   }
 }
 
@@ -208,8 +223,8 @@ Result<void> FaultJournal::Remove(std::string_view uid) const {
 Result<JournalLock> FaultJournal::Lock(std::string_view uid, int64_t timeout_ms) const {
   // Two faults that share a byte only wait for each other.
   const uint64_t hash = XXH64(uid.data(), uid.size(), 0);
-  return TakeLock(fmt::format("{}/{}", folder_, kLocksFile), static_cast<off_t>(16 + (hash >> 8) % (1u << 30)),
-                  timeout_ms);
+  return TakeLock(fmt::format("{}/{}", folder_, kLocksFile),
+                  static_cast<off_t>(16 + (hash >> 8) % (1u << 30)), timeout_ms);
 }
 
 Result<JournalLock> FaultJournal::LockOwner() const {

@@ -1,6 +1,7 @@
-// What this node has promised to undo: one small file per fault, written before anything changes (FORMAT.md).
-// Used by the agent and by the guardian at the same time: whoever acts on a fault holds its lock. Writes are
-// durable when they return: temporary file, fsync, rename, fsync of the folder.
+// What this node has promised to undo: one small file per fault, written before anything changes
+// (FORMAT.md). Used by the agent and by the guardian at the same time: whoever acts on a fault
+// holds its lock. Writes are durable when they return: temporary file, fsync, rename, fsync of the
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ class FaultJournal {
  public:
   struct Contents {
     std::vector<v1::FaultJournalEntry> entries;
-    std::vector<std::string> unreadable;  // "name: reason"; the files are kept beside as name.corrupt
+    std::vector<std::string>
+        unreadable;  // "name: reason"; the files are kept beside as name.corrupt
   };
 
   // Makes the folder (0700).
@@ -48,7 +50,8 @@ class FaultJournal {
   Result<v1::FaultJournalEntry> Load(std::string_view uid) const;
   Result<Contents> LoadAll() const;
   Result<void> Remove(std::string_view uid) const;
-  // Sets files aside that no entry can be read from, and removes temporary files of writers that died.
+  // Sets files aside that no entry can be read from, and removes temporary files of writers that
+  // died.
   void SetAsideUnreadable() const;
 
   // kTimeout when somebody else keeps it longer than that.

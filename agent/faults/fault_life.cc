@@ -1,5 +1,5 @@
-// The steps of one fault, from the command to the last measurement. Each step that changes the host comes after the line
-// of the journal that promises to undo it.
+// The steps of one fault, from the command to the last measurement. Each step that changes the host
+// comes after the line of the journal that promises to undo it.
 #include "agent/faults/fault_engine_impl.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -7,7 +7,8 @@
 namespace faultline {
 namespace {
 
-constexpr int64_t kInjectMarginNs = 10 * kNsPerSecond;  // a plan that has not become a fault by then is undone
+constexpr int64_t kInjectMarginNs =
+    10 * kNsPerSecond;  // a plan that has not become a fault by then is undone
 
 // The command that this entry came from, as far as a refusal needs it.
 v1::Command CommandOf(const v1::FaultJournalEntry& entry, const std::string& id) {
@@ -23,33 +24,41 @@ v1::Command CommandOf(const v1::FaultJournalEntry& entry, const std::string& id)
 
 }  // namespace
 
-// ---- Life of one fault: into force ---------------------------------------------------------------------------------
+// ---- Life of one fault: into force -------------------------------------------------------------
 
 Result<void> FaultEngine::Impl::CheckLimits(const v1::InjectFault& asked) const {
   if (left_overs > 0) {
-    return Fail(ErrorCode::kUnavailable, "{} fault(s) of an earlier run are not undone yet", left_overs.load());
+    return Fail(ErrorCode::kUnavailable, "{} fault(s) of an earlier run are not undone yet",
+                left_overs.load());
   }
-  if (!IsFaultUid(asked.fault_uid())) return Fail(ErrorCode::kInvalidArgument, "fault_uid: '{}'", asked.fault_uid());
+  if (!IsFaultUid(asked.fault_uid()))
+    return Fail(ErrorCode::kInvalidArgument, "fault_uid: '{}'", asked.fault_uid());
   if (!MakeFault(options.catalogue, asked.fault())) {
     return Fail(ErrorCode::kUnsupported, "fault: this agent has no '{}'", asked.fault());
   }
-  if (!options.enabled) return Fail(ErrorCode::kPermissionDenied, "faults.enabled is false on this node");
-  if (!options.allowed.empty() &&
-      std::find(options.allowed.begin(), options.allowed.end(), asked.fault()) == options.allowed.end()) {
-    return Fail(ErrorCode::kPermissionDenied, "fault: '{}' is not among faults.allowed of this node", asked.fault());
+  if (!options.enabled)
+    return Fail(ErrorCode::kPermissionDenied, "faults.enabled is false on this node");
+  if (!options.allowed.empty() && std::find(options.allowed.begin(), options.allowed.end(),
+                                            asked.fault()) == options.allowed.end()) {
+    return Fail(ErrorCode::kPermissionDenied,
+                "fault: '{}' is not among faults.allowed of this node", asked.fault());
   }
-  if (asked.duration_ms() <= 0) return Fail(ErrorCode::kInvalidArgument, "duration: a fault must have one");
+  if (asked.duration_ms() <= 0)
+    return Fail(ErrorCode::kInvalidArgument, "duration: a fault must have one");
   if (asked.duration_ms() > options.max_duration_ns / kNsPerMs) {
-    return Fail(ErrorCode::kInvalidArgument, "duration: {} ms is more than faults.max_duration, {} ms",
-                asked.duration_ms(), options.max_duration_ns / kNsPerMs);
+    return Fail(ErrorCode::kInvalidArgument,
+                "duration: {} ms is more than faults.max_duration, {} ms", asked.duration_ms(),
+                options.max_duration_ns / kNsPerMs);
   }
   if (running.size() >= options.max_faults) {
-    return Fail(ErrorCode::kResourceExhausted, "{} faults are in force on this node", running.size());
+    return Fail(ErrorCode::kResourceExhausted, "{} faults are in force on this node",
+                running.size());
   }
   return {};
 }
 
-Result<FaultPlan> FaultEngine::Impl::MakePlan(const v1::InjectFault& asked, const std::string& uid) const {
+Result<FaultPlan> FaultEngine::Impl::MakePlan(const v1::InjectFault& asked,
+                                              const std::string& uid) const {
   FAULTLINE_TRY(CheckLimits(asked));
   FaultSpec spec;
   spec.uid = uid;
@@ -61,7 +70,8 @@ Result<FaultPlan> FaultEngine::Impl::MakePlan(const v1::InjectFault& asked, cons
   return MakeFault(options.catalogue, asked.fault())->Plan(spec, host);
 }
 
-void FaultEngine::Impl::Refuse(const v1::Command& command, const ReplySink& reply, const Error& error, bool tell) {
+void FaultEngine::Impl::Refuse(const v1::Command& command, const ReplySink& reply,
+                               const Error& error, bool tell) {
   v1::CommandReply answer;
   answer.set_id(command.id());
   AddError(answer, error);
@@ -155,8 +165,8 @@ void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
   const ReplySink reply = std::exchange(fault.reply, nullptr);
   Result<void> in_force = injected;
   if (injected) {
-    // The guardian may have given us up meanwhile (a process that was stopped between the two lines above): then what
-    // it has undone must stay undone.
+    // The guardian may have given us up meanwhile (a process that was stopped between the two lines
+    // above): then what it has undone must stay undone.
     const auto lock = journal->Lock(uid, 5000);
     const auto journalled = journal->Load(uid);
     if (lock && journalled && journalled->phase() == v1::FAULT_JOURNAL_PHASE_PLANNED) {
@@ -168,7 +178,8 @@ void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
       in_force = journal->Save(fault.entry);
     } else {
       (void)Make(fault)->Recover(PlanOf(fault.entry), host);
-      in_force = Fail(ErrorCode::kTimeout, "fault {}: the guardian undid it before it was in force", uid);
+      in_force =
+          Fail(ErrorCode::kTimeout, "fault {}: the guardian undid it before it was in force", uid);
     }
   }
   if (!in_force) {
@@ -185,7 +196,9 @@ void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
 
 void FaultEngine::Impl::OnVerified(const std::string& uid, Result<v1::Effect> effect) {
   const auto at = running.find(uid);
-  if (at == running.end() || at->second.stage != Stage::kInForce || !at->second.ending_cause.empty()) return;
+  if (at == running.end() || at->second.stage != Stage::kInForce ||
+      !at->second.ending_cause.empty())
+    return;
   v1::FaultJournalEntry& entry = at->second.entry;
   if (effect) {
     *entry.mutable_effect() = *std::move(effect);
@@ -197,7 +210,8 @@ void FaultEngine::Impl::OnVerified(const std::string& uid, Result<v1::Effect> ef
     const auto lock = journal->Lock(uid, 5000);
     const auto journalled = journal->Load(uid);
     if (lock && journalled && journalled->phase() == v1::FAULT_JOURNAL_PHASE_ACTIVE) {
-      if (const auto saved = journal->Save(entry); !saved) spdlog::error("{}", saved.error().message);
+      if (const auto saved = journal->Save(entry); !saved)
+        spdlog::error("{}", saved.error().message);
     }
   }
   auto transition = TransitionOf(entry, v1::FAULT_PHASE_VERIFIED);
@@ -206,9 +220,10 @@ void FaultEngine::Impl::OnVerified(const std::string& uid, Result<v1::Effect> ef
   Emit(std::move(transition));
 }
 
-// ---- Life of one fault: out of force -------------------------------------------------------------------------------
+// ---- Life of one fault: out of force -----------------------------------------------------------
 
-Result<void> FaultEngine::Impl::End(const std::string& uid, const std::string& cause, const std::string& failure) {
+Result<void> FaultEngine::Impl::End(const std::string& uid, const std::string& cause,
+                                    const std::string& failure) {
   const auto at = running.find(uid);
   if (at == running.end() || at->second.stage == Stage::kMeasuringAfter) return {};
   Running& fault = at->second;
@@ -216,7 +231,8 @@ Result<void> FaultEngine::Impl::End(const std::string& uid, const std::string& c
     const ReplySink reply = std::move(fault.reply);
     const v1::Command command = CommandOf(fault.entry, fault.command_id);
     running.erase(at);
-    Refuse(command, reply, Error{ErrorCode::kUnavailable, "recovered before it was in force: " + cause}, true);
+    Refuse(command, reply,
+           Error{ErrorCode::kUnavailable, "recovered before it was in force: " + cause}, true);
     return {};
   }
   RecoveryOrder order{uid, cause, "agent", failure, ++fault.attempts >= kAttemptsBeforeResidue};
@@ -231,7 +247,8 @@ Result<void> FaultEngine::Impl::End(const std::string& uid, const std::string& c
   if (fault.left_over) --left_overs;
   if (fault.entry.has_after() || fault.entry.boot_id() != view.boot_id) {
     // Through the queue: at start-up this is not the engine's thread.
-    tasks.TryPush([this, entry = fault.entry, left_over = fault.left_over] { TellEnd(entry, left_over); });
+    tasks.TryPush(
+        [this, entry = fault.entry, left_over = fault.left_over] { TellEnd(entry, left_over); });
     running.erase(at);
   } else {
     Measure(uid, &Impl::OnMeasuredAfter);
@@ -249,12 +266,14 @@ void FaultEngine::Impl::OnMeasuredAfter(const std::string& uid, Result<v1::Effec
   running.erase(at);
 }
 
-// `tell_begin`: the run that began it may have died before it could tell; hearing it twice is harmless.
+// `tell_begin`: the run that began it may have died before it could tell; hearing it twice is
+// harmless.
 void FaultEngine::Impl::TellEnd(const v1::FaultJournalEntry& entry, bool tell_begin) {
   const bool failed = !entry.failure().empty();
   if (tell_begin && !failed) {
     auto begin = TransitionOf(entry, v1::FAULT_PHASE_INJECTED);
-    if (entry.injected_unix_ns() == 0) begin.set_message("the agent died while it injected; in force at most from here");
+    if (entry.injected_unix_ns() == 0)
+      begin.set_message("the agent died while it injected; in force at most from here");
     Emit(std::move(begin));
     if (entry.has_effect()) Emit(TransitionOf(entry, v1::FAULT_PHASE_VERIFIED));
   }
@@ -269,14 +288,17 @@ void FaultEngine::Impl::EndAll(const std::string& cause) {
       if (End(uid, cause)) break;
     }
     // No time to measure now; the entry stays and is told in full by the next run.
-    if (const auto at = running.find(uid); at != running.end() && at->second.stage == Stage::kMeasuringAfter) {
+    if (const auto at = running.find(uid);
+        at != running.end() && at->second.stage == Stage::kMeasuringAfter) {
       TellEnd(at->second.entry, at->second.left_over);
     }
   }
 }
 
-void FaultEngine::Impl::Measure(const std::string& uid, void (Impl::*then)(const std::string&, Result<v1::Effect>)) {
-  // Both queues hold more than there can be faults: each has one measurement at a time, or two while one is stale.
+void FaultEngine::Impl::Measure(const std::string& uid,
+                                void (Impl::*then)(const std::string&, Result<v1::Effect>)) {
+  // Both queues hold more than there can be faults: each has one measurement at a time, or two
+  // while one is stale.
   auto measure = [this, uid, then, plan = PlanOf(running.at(uid).entry)] {
     const auto fault = MakeFault(options.catalogue, plan.spec.fault);
     const auto effect = std::make_shared<Result<v1::Effect>>(fault->Verify(plan, host));

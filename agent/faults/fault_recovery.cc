@@ -44,14 +44,17 @@ FaultPlan PlanOf(const v1::FaultJournalEntry& entry) {
   return plan;
 }
 
-Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal, const RecoveryOrder& order,
-                                                std::span<const FaultRow> catalogue, const FaultHost& host) {
+Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal,
+                                                const RecoveryOrder& order,
+                                                std::span<const FaultRow> catalogue,
+                                                const FaultHost& host) {
   FAULTLINE_ASSIGN(const JournalLock lock, journal.Lock(order.uid, kLockTimeoutMs));
   FAULTLINE_ASSIGN(v1::FaultJournalEntry entry, journal.Load(order.uid));
   if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE) return entry;
   const std::unique_ptr<Fault> fault = MakeFault(catalogue, entry.fault());
   if (!fault) {
-    return Fail(ErrorCode::kUnsupported, "fault {}: this program does not know {}", order.uid, entry.fault());
+    return Fail(ErrorCode::kUnsupported, "fault {}: this program does not know {}", order.uid,
+                entry.fault());
   }
   const FaultPlan plan = PlanOf(entry);
   FAULTLINE_TRY(fault->Recover(plan, host));
@@ -59,7 +62,8 @@ Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal, con
   entry.set_recovered_monotonic_ns(host.host->clock->SteadyNs());
   const std::vector<std::string> residue = fault->Residue(plan, host);
   if (!residue.empty() && !order.accept_residue) {
-    return Fail(ErrorCode::kInternal, "fault {}: {} is left after recovery", order.uid, residue.front());
+    return Fail(ErrorCode::kInternal, "fault {}: {} is left after recovery", order.uid,
+                residue.front());
   }
   entry.clear_residue();
   for (const std::string& left : residue) entry.add_residue(ReplaceInvalidUtf8(left));
@@ -91,8 +95,9 @@ v1::FaultTransition TransitionOf(const v1::FaultJournalEntry& entry, v1::FaultPh
     transition.set_time_monotonic_ns(entry.recovered_monotonic_ns());
     transition.set_cause_of_end(entry.cause_of_end());
     *transition.mutable_residue() = entry.residue();
-    transition.set_message(entry.failure().empty() ? fmt::format("recovered by the {}", entry.recovered_by())
-                                                   : entry.failure());
+    transition.set_message(entry.failure().empty()
+                               ? fmt::format("recovered by the {}", entry.recovered_by())
+                               : entry.failure());
     if (entry.has_after()) *transition.mutable_effect() = entry.after();
   }
   return transition;
@@ -111,9 +116,10 @@ v1::FaultStatus StatusOf(const v1::FaultJournalEntry& entry) {
   *status.mutable_residue() = entry.residue();
   *status.mutable_victims() = entry.victims();
   if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE) {
-    status.set_message(entry.failure().empty()
-                           ? fmt::format("recovered by the {}: {}", entry.recovered_by(), entry.cause_of_end())
-                           : entry.failure());
+    status.set_message(
+        entry.failure().empty()
+            ? fmt::format("recovered by the {}: {}", entry.recovered_by(), entry.cause_of_end())
+            : entry.failure());
   }
   return status;
 }

@@ -1,5 +1,6 @@
-// Undoing a journalled fault: the one function that both the agent and the guardian call, under the lock of the fault,
-// so that it does not matter who comes first. And the words in which a journal entry is told to the aggregator.
+// Undoing a journalled fault: the one function that both the agent and the guardian call, under the
+// lock of the fault, so that it does not matter who comes first. And the words in which a journal
+// entry is told to the aggregator.
 #pragma once
 
 #include <memory>
@@ -15,9 +16,9 @@ namespace faultline {
 
 struct RecoveryOrder {
   std::string uid;
-  std::string cause;       // cause_of_end of proto/faultline/v1/record.proto
-  std::string by;          // agent, guardian
-  std::string failure;     // set when Inject failed, and why
+  std::string cause;            // cause_of_end of proto/faultline/v1/record.proto
+  std::string by;               // agent, guardian
+  std::string failure;          // set when Inject failed, and why
   bool accept_residue = false;  // done even if something is left; it is named in the entry
 };
 
@@ -25,10 +26,12 @@ struct RecoveryOrder {
 std::unique_ptr<Fault> MakeFault(std::span<const FaultRow> catalogue, std::string_view name);
 FaultPlan PlanOf(const v1::FaultJournalEntry& entry);
 
-// Recover, audit, journal done; returns the entry as it is then. An entry that is done already is returned as it is.
-// On error the entry is untouched: come again.
-Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal, const RecoveryOrder& order,
-                                                std::span<const FaultRow> catalogue, const FaultHost& host);
+// Recover, audit, journal done; returns the entry as it is then. An entry that is done already is
+// returned as it is. On error the entry is untouched: come again.
+Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal,
+                                                const RecoveryOrder& order,
+                                                std::span<const FaultRow> catalogue,
+                                                const FaultHost& host);
 
 // One step of the fault's life with its stamps; `phase` INJECTED, VERIFIED, RECOVERED or FAILED.
 v1::FaultTransition TransitionOf(const v1::FaultJournalEntry& entry, v1::FaultPhase phase);

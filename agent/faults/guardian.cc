@@ -42,19 +42,24 @@ class OwnedFd {
 
 class Guardian {
  public:
-  Guardian(const GuardianOptions& options, FaultJournal journal, Lease& lease, const FaultHost& host,
-           std::span<const FaultRow> catalogue)
-      : options_(options), journal_(std::move(journal)), lease_(lease), host_(host), catalogue_(catalogue) {}
+  Guardian(const GuardianOptions& options, FaultJournal journal, Lease& lease,
+           const FaultHost& host, std::span<const FaultRow> catalogue)
+      : options_(options),
+        journal_(std::move(journal)),
+        lease_(lease),
+        host_(host),
+        catalogue_(catalogue) {}
 
-  // Recovers what is due; the steady time of the next thing to do, if any. Sets `pending` when faults of our agent
-  // are still in force.
+  // Recovers what is due; the steady time of the next thing to do, if any. Sets `pending` when
+  // faults of our agent are still in force.
   std::optional<int64_t> Pass(bool agent_dead, bool& pending) {
     std::optional<int64_t> next;
     pending = false;
     const auto contents = journal_.LoadAll();
     if (!contents) return Now() + kRetryNs;
     for (const v1::FaultJournalEntry& entry : contents->entries) {
-      if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE || entry.owner() != options_.owner) continue;
+      if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE || entry.owner() != options_.owner)
+        continue;
       const int64_t due = agent_dead ? Now() : DueAt(entry);
       if (due > Now() || !Recover(entry, agent_dead)) {
         pending = true;
@@ -86,7 +91,8 @@ class Guardian {
       spdlog::warn("guardian: fault {} recovered: {}", order.uid, done->cause_of_end());
       return true;
     }
-    if (LogAllowed("guardian/" + order.uid, 10)) spdlog::error("guardian: {}", done.error().message);
+    if (LogAllowed("guardian/" + order.uid, 10))
+      spdlog::error("guardian: {}", done.error().message);
     return done.error().code == ErrorCode::kNotFound && !journal_.Load(order.uid);
   }
 
@@ -99,7 +105,8 @@ class Guardian {
 };
 
 void IgnoreSignals() {
-  // The service's stop reaches every process of it; what counts for us is whether the agent is there.
+  // The service's stop reaches every process of it; what counts for us is whether the agent is
+  // there.
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT}) signal(number, SIG_IGN);
 }
 
@@ -115,8 +122,10 @@ Result<GuardianOptions> ReadGuardianArguments(int argc, char** argv) {
   if (argc != 7) return Fail(ErrorCode::kInvalidArgument, "started by faultline-agent only");
   const auto pid = ParseUint(argv[4]);
   const auto fd = ParseInt(argv[6]);
-  if (!pid || *pid == 0 || !fd) return Fail(ErrorCode::kInvalidArgument, "bad process id or descriptor");
-  return GuardianOptions{argv[2], argv[3], static_cast<uint32_t>(*pid), argv[5], static_cast<int>(*fd)};
+  if (!pid || *pid == 0 || !fd)
+    return Fail(ErrorCode::kInvalidArgument, "bad process id or descriptor");
+  return GuardianOptions{argv[2], argv[3], static_cast<uint32_t>(*pid), argv[5],
+                         static_cast<int>(*fd)};
 }
 
 Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> catalogue) {
@@ -131,7 +140,8 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
   FAULTLINE_ASSIGN(FaultJournal journal, FaultJournal::Open(options.journal_folder));
   FAULTLINE_ASSIGN(Lease lease, Lease::Attach(options.lease_fd));
   const OwnedFd changes(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (changes.get() < 0 || inotify_add_watch(changes.get(), options.journal_folder.c_str(), IN_MOVED_TO) < 0) {
+  if (changes.get() < 0 ||
+      inotify_add_watch(changes.get(), options.journal_folder.c_str(), IN_MOVED_TO) < 0) {
     return FailErrno(errno, "watch {}", options.journal_folder);
   }
   const OwnedFd agent(static_cast<int>(syscall(SYS_pidfd_open, options.agent_pid, 0)));
@@ -154,8 +164,8 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
   }
 }
 
-GuardianKeeper::GuardianKeeper(std::string program, std::string journal_folder, std::string host_root,
-                               std::string owner)
+GuardianKeeper::GuardianKeeper(std::string program, std::string journal_folder,
+                               std::string host_root, std::string owner)
     : program_(std::move(program)),
       journal_folder_(std::move(journal_folder)),
       host_root_(host_root.empty() ? "/" : std::move(host_root)),
@@ -164,9 +174,15 @@ GuardianKeeper::GuardianKeeper(std::string program, std::string journal_folder, 
 GuardianKeeper::~GuardianKeeper() = default;
 
 Result<void> GuardianKeeper::Start(const Lease& lease) {
-  if (access(program_.c_str(), X_OK) != 0) return FailErrno(errno, "the guardian's program {}", program_);
-  std::vector<std::string> words = {program_, "--guard", journal_folder_, host_root_, std::to_string(getpid()),
-                                    owner_, std::to_string(kLeaseFd)};
+  if (access(program_.c_str(), X_OK) != 0)
+    return FailErrno(errno, "the guardian's program {}", program_);
+  std::vector<std::string> words = {program_,
+                                    "--guard",
+                                    journal_folder_,
+                                    host_root_,
+                                    std::to_string(getpid()),
+                                    owner_,
+                                    std::to_string(kLeaseFd)};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

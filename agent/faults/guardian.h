@@ -1,7 +1,8 @@
-// The guardian: a small process that outlives the agent's SIGKILL and undoes what the agent can no longer undo. It
-// sleeps in poll() on the journal folder and on the agent's pidfd; with nothing in force it never wakes. It acts
-//   at once when the agent has died, on everything that agent left in force (cause agent_killed), and then ends;
-//   shortly after a fault's deadline or the lease has passed, when the agent lives but did not act (hung, stopped).
+// The guardian: a small process that outlives the agent's SIGKILL and undoes what the agent can no
+// longer undo. It sleeps in poll() on the journal folder and on the agent's pidfd; with nothing in
+// force it never wakes. It acts at once when the agent has died, on everything that agent left in
+// force (cause agent_killed), and then ends; and shortly after a fault's deadline or the lease has
+// passed, when the agent lives but did not act (hung, stopped).
 // It never touches what another agent has journalled: entries carry their owner.
 #pragma once
 
@@ -25,7 +26,7 @@ struct GuardianOptions {
   std::string journal_folder;
   std::string host_root;
   uint32_t agent_pid = 0;
-  std::string owner;   // of the agent's entries
+  std::string owner;  // of the agent's entries
   int lease_fd = -1;
 };
 
@@ -37,7 +38,8 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
 // The agent's side: starts the guardian and starts it again when it was killed. Used by one thread.
 class GuardianKeeper {
  public:
-  GuardianKeeper(std::string program, std::string journal_folder, std::string host_root, std::string owner);
+  GuardianKeeper(std::string program, std::string journal_folder, std::string host_root,
+                 std::string owner);
   ~GuardianKeeper();  // leaves it running: it ends when we do
   Result<void> Start(const Lease& lease);
   // Cheap; restarts a dead one, at most once a second.

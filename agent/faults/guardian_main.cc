@@ -1,4 +1,5 @@
-// faultline-guardian: two small programs in one file on disk. --guard watches over the faults of an agent (guardian.h);
+// faultline-guardian: two small programs in one file on disk. --guard watches over the faults of an
+// agent (guardian.h);
 // --worker is a stress worker (stress_worker.h). The agent starts both; people do not.
 #include <cstdio>
 #include <string_view>
@@ -14,8 +15,8 @@ int main(int argc, char** argv) {
     return role == "--help" || role == "--version" ? 0 : 2;
   }
   const auto options = faultline::ReadGuardianArguments(argc, argv);
-  const auto guarded =
-      options ? faultline::Guard(*options, faultline::FaultCatalogue()) : std::unexpected(options.error());
+  const auto guarded = options ? faultline::Guard(*options, faultline::FaultCatalogue())
+                               : std::unexpected(options.error());
   if (guarded) return 0;
   std::fprintf(stderr, "faultline-guardian: %s\n", guarded.error().message.c_str());
   return 1;

@@ -1,5 +1,5 @@
-// Until when faults may stay without word from the aggregator: one number in memory that agent and guardian share.
-// CLOCK_MONOTONIC, which is the same for all processes of a boot.
+// Until when faults may stay without word from the aggregator: one number in memory that agent and
+// guardian share. CLOCK_MONOTONIC, which is the same for all processes of a boot.
 #pragma once
 
 #include <atomic>

@@ -42,7 +42,8 @@ Result<ProcessStat> ParseProcessStat(std::string_view text) {
   // Fields are counted from 3 (state), as proc(5) does.
   std::vector<std::string_view> fields = {"", "", ""};
   while (!rest.empty() && fields.size() < 24) fields.push_back(NextWord(rest));
-  if (fields.size() < 23 || stat.pid == 0) return Fail(ErrorCode::kCorruption, "process stat is cut off");
+  if (fields.size() < 23 || stat.pid == 0)
+    return Fail(ErrorCode::kCorruption, "process stat is cut off");
   stat.state = fields[3].empty() ? '?' : fields[3].front();
   stat.parent = static_cast<uint32_t>(ParseUint(fields[4]).value_or(0));
   stat.kernel_thread = (ParseUint(fields[9]).value_or(0) & kPfKthread) != 0;
@@ -81,7 +82,9 @@ std::vector<uint32_t> ListProcesses(const HostView& host) {
   return pids;
 }
 
-std::string ProcessIdentity::Text() const { return fmt::format("{}:{}:{}", pid, start_ticks, boot_id); }
+std::string ProcessIdentity::Text() const {
+  return fmt::format("{}:{}:{}", pid, start_ticks, boot_id);
+}
 
 Result<ProcessIdentity> ProcessIdentity::Parse(std::string_view text) {
   const std::vector<std::string_view> parts = Split(text, ':');
@@ -105,7 +108,8 @@ Result<ProcessStat> ReadIfSame(const HostView& host, const ProcessIdentity& iden
   return stat;
 }
 
-Result<void> SignalProcess(const HostView& host, const ProcessIdentity& identity, int signal_number) {
+Result<void> SignalProcess(const HostView& host, const ProcessIdentity& identity,
+                           int signal_number) {
   const PidFd process(identity.pid);
   if (process.fd() < 0) {
     if (errno == ESRCH) return Fail(ErrorCode::kNotFound, "process {} has ended", identity.pid);

@@ -1,5 +1,6 @@
-// A process that cannot be mistaken for another one: its id together with its start time and the boot. Signals go
-// through a pidfd that was checked against the start time, so a re-used process id is never hit.
+// A process that cannot be mistaken for another one: its id together with its start time and the
+// boot. Signals go through a pidfd that was checked against the start time, so a re-used process id
+// is never hit.
 #pragma once
 
 #include <sys/types.h>
@@ -45,6 +46,7 @@ struct ProcessIdentity {
 // The stat of exactly that process; kNotFound when it has ended, whoever has its number now.
 Result<ProcessStat> ReadIfSame(const HostView& host, const ProcessIdentity& identity);
 // kNotFound when it has ended.
-Result<void> SignalProcess(const HostView& host, const ProcessIdentity& identity, int signal_number);
+Result<void> SignalProcess(const HostView& host, const ProcessIdentity& identity,
+                           int signal_number);
 
 }  // namespace faultline

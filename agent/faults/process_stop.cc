@@ -1,7 +1,8 @@
-// process_stop: the target stands still and goes on later where it was. A container is frozen as a whole (cgroup.freeze
-// of v2, the freezer of v1): its processes neither see it nor escape by forking. Single processes get SIGSTOP, and
-// SIGCONT only if they are still the same process. Limits: a debugger or the container's own SIGCONT undoes SIGSTOP
-// (Verify says so); what was already stopped or frozen is refused, because Recover would not leave it as it was.
+// process_stop: the target stands still and goes on later where it was. A container is frozen as a
+// whole (cgroup.freeze of v2, the freezer of v1): its processes neither see it nor escape by
+// forking. Single processes get SIGSTOP, and SIGCONT only if they are still the same process.
+// Limits: a debugger or the container's own SIGCONT undoes SIGSTOP (Verify says so); what was
+// already stopped or frozen is refused, because Recover would not leave it as it was.
 #include <signal.h>
 
 #include <algorithm>
@@ -57,7 +58,8 @@ Result<bool> WantsFrozen(const HostView& host, const CgroupFolder& folder) {
 }
 
 Result<void> SetFrozen(const HostView& host, const CgroupFolder& folder, bool frozen) {
-  if (folder.controller.empty()) return WriteControl(host, folder.path + "/cgroup.freeze", frozen ? "1" : "0");
+  if (folder.controller.empty())
+    return WriteControl(host, folder.path + "/cgroup.freeze", frozen ? "1" : "0");
   return WriteControl(host, folder.path + "/freezer.state", frozen ? "FROZEN" : "THAWED");
 }
 
@@ -65,7 +67,8 @@ Result<void> SetFrozen(const HostView& host, const CgroupFolder& folder, bool fr
 std::optional<CgroupFolder> PlannedFreezer(const FaultPlan& plan, const FaultHost& host) {
   const std::string path = StateOr(plan, "freezer");
   if (path.empty() || StateOr(plan, "boot_id") != host.host->boot_id) return std::nullopt;
-  if (StateOr(plan, "freezer_inode") != std::to_string(FolderInode(*host.host, path))) return std::nullopt;
+  if (StateOr(plan, "freezer_inode") != std::to_string(FolderInode(*host.host, path)))
+    return std::nullopt;
   return CgroupFolder{StateOr(plan, "mechanism") == "v1" ? "freezer" : "", path};
 }
 
@@ -77,14 +80,16 @@ Result<void> AddVictims(const std::vector<uint32_t>& pids, const FaultHost& host
     const std::string why = WhyProtected(*stat, host);
     if (!why.empty()) return Fail(ErrorCode::kPermissionDenied, "target: {}", why);
     if (IsStopped(stat->state)) {
-      return Fail(ErrorCode::kInvalidArgument, "target: pid {} ({}) is stopped already", pid, stat->comm);
+      return Fail(ErrorCode::kInvalidArgument, "target: pid {} ({}) is stopped already", pid,
+                  stat->comm);
     }
     identities += ProcessIdentity::Of(*host.host, *stat).Text() + "\n";
     plan.victims.push_back(fmt::format("pid {} ({})", pid, stat->comm));
   }
   if (plan.victims.empty()) return Fail(ErrorCode::kNotFound, "target: no process to stop");
   if (plan.victims.size() > kMaxVictims) {
-    return Fail(ErrorCode::kResourceExhausted, "target: {} processes, limit {}", plan.victims.size(), kMaxVictims);
+    return Fail(ErrorCode::kResourceExhausted, "target: {} processes, limit {}",
+                plan.victims.size(), kMaxVictims);
   }
   plan.state["processes"] = identities;
   return {};
@@ -97,13 +102,16 @@ Result<std::vector<uint32_t>> ProcessesByName(const v1::Subject& target, const F
     const auto stat = ReadProcessStat(*host.host, pid);
     if (stat && stat->comm == std::string_view(target.comm()).substr(0, 15)) pids.push_back(pid);
   }
-  if (pids.empty()) return Fail(ErrorCode::kNotFound, "target.comm: no process is called {}", target.comm());
+  if (pids.empty())
+    return Fail(ErrorCode::kNotFound, "target.comm: no process is called {}", target.comm());
   return pids;
 }
 
-// Chooses the freezer that really holds the target's processes: in a hybrid tree the v2 folder may be empty.
+// Chooses the freezer that really holds the target's processes: in a hybrid tree the v2 folder may
+// be empty.
 Result<void> PlanForCgroup(const std::string& cgroup, const FaultHost& host, FaultPlan& plan) {
-  if (cgroup == "/") return Fail(ErrorCode::kPermissionDenied, "target: the whole node must not be stopped");
+  if (cgroup == "/")
+    return Fail(ErrorCode::kPermissionDenied, "target: the whole node must not be stopped");
   const std::vector<CgroupFolder> folders = TargetFolders(cgroup, 0, host);
   std::vector<uint32_t> pids;
   for (const CgroupFolder& folder : folders) {
@@ -114,13 +122,16 @@ Result<void> PlanForCgroup(const std::string& cgroup, const FaultHost& host, Fau
   pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
   FAULTLINE_TRY(AddVictims(pids, host, plan));
   for (const char* controller : {"", "freezer"}) {
-    const auto folder = std::find_if(folders.begin(), folders.end(),
-                                     [&](const CgroupFolder& f) { return f.controller == controller; });
+    const auto folder = std::find_if(folders.begin(), folders.end(), [&](const CgroupFolder& f) {
+      return f.controller == controller;
+    });
     if (folder == folders.end()) continue;
     const auto held = ProcessesBelow(*host.host, folder->path);
     const auto frozen = WantsFrozen(*host.host, *folder);
-    if (!held || !frozen || !std::includes(held->begin(), held->end(), pids.begin(), pids.end())) continue;
-    if (*frozen) return Fail(ErrorCode::kInvalidArgument, "target: cgroup {} is frozen already", cgroup);
+    if (!held || !frozen || !std::includes(held->begin(), held->end(), pids.begin(), pids.end()))
+      continue;
+    if (*frozen)
+      return Fail(ErrorCode::kInvalidArgument, "target: cgroup {} is frozen already", cgroup);
     plan.state["mechanism"] = *controller == '\0' ? "v2" : "v1";
     plan.state["freezer"] = folder->path;
     plan.state["freezer_inode"] = std::to_string(FolderInode(*host.host, folder->path));
@@ -145,10 +156,12 @@ int64_t CpuNs(const FaultPlan& plan, const FaultHost& host) {
   return total;
 }
 
-void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name, double during, double asked) {
+void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name,
+                    double during, double asked) {
   v1::Measurement& measurement = *effect.add_measurements();
   measurement.set_name(name);
-  if (const auto before = plan.before.find(name); before != plan.before.end()) measurement.set_before(before->second);
+  if (const auto before = plan.before.find(name); before != plan.before.end())
+    measurement.set_before(before->second);
   measurement.set_during(during);
   measurement.set_asked(asked);
 }
@@ -165,7 +178,8 @@ class ProcessStop final : public Fault {
     plan.state["boot_id"] = host.host->boot_id;
     plan.state["mechanism"] = "signal";
     const v1::Subject& target = spec.target;
-    if (target.pid() != 0 || (!target.comm().empty() && target.cgroup().empty() && target.container_id().empty())) {
+    if (target.pid() != 0 ||
+        (!target.comm().empty() && target.cgroup().empty() && target.container_id().empty())) {
       FAULTLINE_ASSIGN(const std::vector<uint32_t> pids, ProcessesByName(target, host));
       FAULTLINE_TRY(AddVictims(pids, host, plan));
       return plan;
@@ -178,7 +192,8 @@ class ProcessStop final : public Fault {
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
     if (StateOr(plan, "mechanism") != "signal") {
       const auto freezer = PlannedFreezer(plan, host);
-      if (!freezer) return Fail(ErrorCode::kNotFound, "cgroup {} is gone", StateOr(plan, "freezer"));
+      if (!freezer)
+        return Fail(ErrorCode::kNotFound, "cgroup {} is gone", StateOr(plan, "freezer"));
       return SetFrozen(*host.host, *freezer, true);
     }
     size_t stopped = 0;
@@ -195,7 +210,8 @@ class ProcessStop final : public Fault {
     const int64_t cpu_before = CpuNs(plan, host);
     const int64_t begin_ns = host.host->clock->SteadyNs();
     std::this_thread::sleep_for(kWindow);
-    const double elapsed = static_cast<double>(std::max<int64_t>(host.host->clock->SteadyNs() - begin_ns, 1));
+    const double elapsed =
+        static_cast<double>(std::max<int64_t>(host.host->clock->SteadyNs() - begin_ns, 1));
     const double cores = static_cast<double>(CpuNs(plan, host) - cpu_before) / elapsed;
     const std::vector<ProcessIdentity> processes = PlannedProcesses(plan);
     size_t alive = 0;
@@ -209,7 +225,8 @@ class ProcessStop final : public Fault {
       if (frozen || IsStopped(stat->state)) ++still;
     }
     v1::Effect effect;
-    AddMeasurement(effect, plan, "processes_stopped", static_cast<double>(still), static_cast<double>(processes.size()));
+    AddMeasurement(effect, plan, "processes_stopped", static_cast<double>(still),
+                   static_cast<double>(processes.size()));
     AddMeasurement(effect, plan, "cpu_cores", cores, 0);
     if (alive == 0) {
       effect.set_verdict(v1::VERDICT_INCONCLUSIVE);
@@ -219,13 +236,15 @@ class ProcessStop final : public Fault {
       effect.set_reason(fmt::format("{} process(es) stand still and use no CPU", still));
     } else {
       effect.set_verdict(v1::VERDICT_FALSE);
-      effect.set_reason(fmt::format("{} of {} process(es) stand still, {:.3f} cores used", still, alive, cores));
+      effect.set_reason(
+          fmt::format("{} of {} process(es) stand still, {:.3f} cores used", still, alive, cores));
     }
     return effect;
   }
 
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
-    if (const auto freezer = PlannedFreezer(plan, host)) FAULTLINE_TRY(SetFrozen(*host.host, *freezer, false));
+    if (const auto freezer = PlannedFreezer(plan, host))
+      FAULTLINE_TRY(SetFrozen(*host.host, *freezer, false));
     if (StateOr(plan, "mechanism") != "signal") return {};
     for (const ProcessIdentity& process : PlannedProcesses(plan)) {
       // Only what is stopped: a needless SIGCONT would run the target's handler.
@@ -240,12 +259,14 @@ class ProcessStop final : public Fault {
   std::vector<std::string> Residue(const FaultPlan& plan, const FaultHost& host) override {
     std::vector<std::string> residue;
     if (const auto freezer = PlannedFreezer(plan, host)) {
-      if (WantsFrozen(*host.host, *freezer).value_or(false)) residue.push_back("frozen cgroup " + freezer->path);
+      if (WantsFrozen(*host.host, *freezer).value_or(false))
+        residue.push_back("frozen cgroup " + freezer->path);
     }
     if (StateOr(plan, "mechanism") != "signal") return residue;
     for (const ProcessIdentity& process : PlannedProcesses(plan)) {
       const auto stat = ReadIfSame(*host.host, process);
-      if (stat && IsStopped(stat->state)) residue.push_back(fmt::format("stopped pid {}", process.pid));
+      if (stat && IsStopped(stat->state))
+        residue.push_back(fmt::format("stopped pid {}", process.pid));
     }
     return residue;
   }

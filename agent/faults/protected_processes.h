@@ -1,4 +1,5 @@
-// Processes that no fault may stop or kill: without them nobody could undo anything, or the node would be lost.
+// Processes that no fault may stop or kill: without them nobody could undo anything, or the node
+// would be lost.
 #pragma once
 
 #include <string>

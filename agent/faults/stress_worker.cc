@@ -59,13 +59,15 @@ std::vector<std::string> CommandLine(const HostView& host, uint32_t pid) {
   return words;
 }
 
-bool IsWorker(const std::vector<std::string>& words, std::string_view fault_uid, std::string_view home) {
+bool IsWorker(const std::vector<std::string>& words, std::string_view fault_uid,
+              std::string_view home) {
   return words.size() >= 7 && words[0].ends_with(kProgramName) && words[1] == kWorkerFlag &&
          (fault_uid.empty() || words[2] == fault_uid) && (home.empty() || words[3] == home);
 }
 
-// Uses `load_percent` of one CPU: as long as it has used less than its share of the time since it began it spins,
-// else it sleeps. What it could not get on a full node it makes up for, up to half a second.
+// Uses `load_percent` of one CPU: as long as it has used less than its share of the time since it
+// began it spins, else it sleeps. What it could not get on a full node it makes up for, up to half
+// a second.
 [[noreturn]] void BurnCpu(int load_percent) {
   int64_t begin_ns = ReadClockNs(CLOCK_MONOTONIC);
   int64_t used_before_ns = ReadClockNs(CLOCK_THREAD_CPUTIME_ID);
@@ -80,7 +82,8 @@ bool IsWorker(const std::vector<std::string>& words, std::string_view fault_uid,
       begin_ns = now_ns - (used_ns + kMaxDebtNs) * 100 / load_percent;
       continue;
     }
-    // Two milliseconds ahead: then a rest, so that the node sees short bursts, not a flicker of wake-ups.
+    // Two milliseconds ahead: then a rest, so that the node sees short bursts, not a flicker of
+    // wake-ups.
     if (used_ns - due_ns > 2 * kNsPerMs) {
       const int64_t rest_ns = (used_ns - due_ns) * 100 / load_percent + 2 * kNsPerMs;
       const timespec rest{rest_ns / kNsPerSecond, rest_ns % kNsPerSecond};
@@ -94,8 +97,13 @@ bool IsWorker(const std::vector<std::string>& words, std::string_view fault_uid,
 Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& host,
                                     const std::function<Result<void>(uint32_t pid)>& place) {
   ReapWorkers();
-  std::vector<std::string> words = {host.worker_program, std::string(kWorkerFlag), order.fault_uid, order.home,
-                                    order.kind, std::to_string(order.load_percent), std::to_string(order.lifetime_s)};
+  std::vector<std::string> words = {host.worker_program,
+                                    std::string(kWorkerFlag),
+                                    order.fault_uid,
+                                    order.home,
+                                    order.kind,
+                                    std::to_string(order.load_percent),
+                                    std::to_string(order.lifetime_s)};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -123,7 +131,8 @@ Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& h
   return ProcessIdentity::Of(*host.host, *stat);
 }
 
-std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid, std::string_view home) {
+std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid,
+                                     std::string_view home) {
   std::vector<ProcessStat> workers;
   for (const uint32_t pid : ListProcesses(host)) {
     if (!IsWorker(CommandLine(host, pid), fault_uid, home)) continue;
@@ -156,7 +165,8 @@ int WorkerMain(int argc, char** argv) {
   if (argc != 7) return 2;
   const auto load = ParseInt(argv[5]);
   const auto lifetime_s = ParseInt(argv[6]);
-  if (std::string_view(argv[4]) != "cpu" || !load || *load < 1 || *load > 100 || !lifetime_s || *lifetime_s < 1) {
+  if (std::string_view(argv[4]) != "cpu" || !load || *load < 1 || *load > 100 || !lifetime_s ||
+      *lifetime_s < 1) {
     return 2;
   }
   prctl(PR_SET_NAME, "faultline-work");

@@ -1,7 +1,7 @@
-// A worker is a small process of ours that uses up something in a target's cgroup. Its command line carries the
-// fault's uid, so that a sweep finds the workers of one fault and only them, from any process and after any crash.
-// Three things end it: SIGKILL by Recover, the death of the thread that started it (PR_SET_PDEATHSIG), and its own
-// alarm a little after the deadline.
+// A worker is a small process of ours that uses up something in a target's cgroup. Its command line
+// carries the fault's uid, so that a sweep finds the workers of one fault and only them, from any
+// process and after any crash. Three things end it: SIGKILL by Recover, the death of the thread
+// that started it (PR_SET_PDEATHSIG), and its own alarm a little after the deadline.
 #pragma once
 
 #include <cstdint>
@@ -25,18 +25,22 @@ struct WorkerOrder {
   int64_t lifetime_s = 0;  // ends by itself then
 };
 
-// Starts a worker that waits, calls `place` with its pid, then lets it go; if `place` fails it never begins.
+// Starts a worker that waits, calls `place` with its pid, then lets it go; if `place` fails it
+// never begins.
 Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& host,
                                     const std::function<Result<void>(uint32_t pid)>& place);
-// Workers of that fault and of that home; an empty one means any. Zombies do not count: they use nothing.
-std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid, std::string_view home = "");
+// Workers of that fault and of that home; an empty one means any. Zombies do not count: they use
+// nothing.
+std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid,
+                                     std::string_view home = "");
 // Kills them and waits until they are gone.
-Result<void> EndWorkers(const HostView& host, std::string_view fault_uid, std::string_view home = "");
+Result<void> EndWorkers(const HostView& host, std::string_view fault_uid,
+                        std::string_view home = "");
 // Collects the ended children among the workers this process started.
 void ReapWorkers();
 
-// The program of a worker: faultline-guardian --worker UID HOME KIND LOAD LIFETIME_S. Waits for one byte on standard
-// input before it begins.
+// The program of a worker: faultline-guardian --worker UID HOME KIND LOAD LIFETIME_S. Waits for one
+// byte on standard input before it begins.
 int WorkerMain(int argc, char** argv);
 
 }  // namespace faultline

@@ -20,20 +20,22 @@ std::string Join(const std::string& mount, std::string_view cgroup) {
 }
 
 Result<void> CheckCgroupPath(std::string_view path) {
-  if (!path.starts_with('/') || path.find("/..") != std::string_view::npos || path.find('\n') != std::string_view::npos) {
-    return Fail(ErrorCode::kInvalidArgument, "target.cgroup: '{}' is not a path below the cgroup root", path);
+  if (!path.starts_with('/') || path.find("/..") != std::string_view::npos ||
+      path.find('\n') != std::string_view::npos) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "target.cgroup: '{}' is not a path below the cgroup root", path);
   }
   return {};
 }
 
 bool IsFolder(const HostView& host, const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return stat(host.fs.Path(path).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 std::vector<std::string> SubFolders(const HostView& host, const std::string& folder) {
   std::vector<std::string> folders;
-  struct stat status {};
+  struct stat status{};
   // The link count of a cgroup folder is 2 + its children: most folders need no listing.
   if (stat(host.fs.Path(folder).c_str(), &status) != 0 || status.st_nlink == 2) return folders;
   const auto names = host.fs.List(folder);
@@ -45,7 +47,8 @@ std::vector<std::string> SubFolders(const HostView& host, const std::string& fol
 }
 
 // Breadth first: the shallowest cgroup whose name contains the id is the container's.
-Result<std::string> FindContainer(const HostView& host, const std::string& mount, const std::string& id) {
+Result<std::string> FindContainer(const HostView& host, const std::string& mount,
+                                  const std::string& id) {
   std::vector<std::string> level = {""};
   size_t searched = 0;
   for (int depth = 0; depth < kMaxDepth && !level.empty(); ++depth) {
@@ -73,7 +76,8 @@ const std::string& AnyMount(const CgroupMounts& mounts) {
 
 }  // namespace
 
-std::vector<CgroupFolder> TargetFolders(std::string_view cgroup, uint32_t pid, const FaultHost& host) {
+std::vector<CgroupFolder> TargetFolders(std::string_view cgroup, uint32_t pid,
+                                        const FaultHost& host) {
   std::vector<CgroupFolder> folders;
   const auto add = [&](const std::string& controller, const std::string& folder) {
     if (IsFolder(*host.host, folder)) folders.push_back({controller, folder});
@@ -93,7 +97,8 @@ std::vector<CgroupFolder> TargetFolders(std::string_view cgroup, uint32_t pid, c
     if (first == std::string_view::npos || second == std::string_view::npos) continue;
     const std::string_view controllers = line.substr(first + 1, second - first - 1);
     const std::string_view path = line.substr(second + 1);
-    if (controllers.empty() && !host.mounts.unified.empty()) add("", Join(host.mounts.unified, path));
+    if (controllers.empty() && !host.mounts.unified.empty())
+      add("", Join(host.mounts.unified, path));
     for (const std::string_view controller : Split(controllers, ',')) {
       for (const auto& [name, mount] : host.mounts.v1) {
         if (name == controller) add(name, Join(mount, path));
@@ -114,18 +119,21 @@ Result<std::string> TargetCgroup(const v1::Subject& target, const FaultHost& hos
   if (!target.container_id().empty()) {
     const std::string& id = target.container_id();
     if (id.size() < 8 || id.find('/') != std::string::npos) {
-      return Fail(ErrorCode::kInvalidArgument, "target.container_id: '{}' is too short to name one", id);
+      return Fail(ErrorCode::kInvalidArgument, "target.container_id: '{}' is too short to name one",
+                  id);
     }
     return FindContainer(*host.host, AnyMount(host.mounts), id);
   }
   if (!target.container().empty() || !target.pod().empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "target: container {} of pod {} has neither cgroup nor id",
-                target.container(), target.pod());
+    return Fail(ErrorCode::kInvalidArgument,
+                "target: container {} of pod {} has neither cgroup nor id", target.container(),
+                target.pod());
   }
   return std::string("/");
 }
 
-const CgroupFolder* FolderOf(const std::vector<CgroupFolder>& folders, std::string_view controller) {
+const CgroupFolder* FolderOf(const std::vector<CgroupFolder>& folders,
+                             std::string_view controller) {
   for (const CgroupFolder& folder : folders) {
     if (folder.controller == controller) return &folder;
   }
@@ -135,7 +143,8 @@ const CgroupFolder* FolderOf(const std::vector<CgroupFolder>& folders, std::stri
   return nullptr;
 }
 
-Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::string& folder, size_t max_pids) {
+Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::string& folder,
+                                             size_t max_pids) {
   std::vector<uint32_t> pids;
   std::vector<std::string> pending = {folder};
   while (!pending.empty()) {
@@ -147,10 +156,12 @@ Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::st
     while (NextLine(rest, line)) {
       if (const auto pid = ParseUint(Trim(line))) pids.push_back(static_cast<uint32_t>(*pid));
       if (pids.size() > max_pids) {
-        return Fail(ErrorCode::kResourceExhausted, "{} holds more than {} processes", folder, max_pids);
+        return Fail(ErrorCode::kResourceExhausted, "{} holds more than {} processes", folder,
+                    max_pids);
       }
     }
-    for (const std::string& name : SubFolders(host, current)) pending.push_back(current + "/" + name);
+    for (const std::string& name : SubFolders(host, current))
+      pending.push_back(current + "/" + name);
   }
   std::sort(pids.begin(), pids.end());
   pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
@@ -158,7 +169,7 @@ Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::st
 }
 
 uint64_t FolderInode(const HostView& host, const std::string& folder) {
-  struct stat status {};
+  struct stat status{};
   return stat(host.fs.Path(folder).c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
@@ -205,7 +216,8 @@ double Quota(const HostView& host, const CgroupFolder& folder) {
 double CgroupCpuLimit(const HostView& host, const std::vector<CgroupFolder>& folders) {
   double limit = CountCpus(host.fs.ReadTrimmed("/sys/devices/system/cpu/online").value_or(""));
   if (const CgroupFolder* cpuset = FolderOf(folders, "cpuset")) {
-    const char* name = cpuset->controller.empty() ? "/cpuset.cpus.effective" : "/cpuset.effective_cpus";
+    const char* name =
+        cpuset->controller.empty() ? "/cpuset.cpus.effective" : "/cpuset.effective_cpus";
     const double cpus = CountCpus(host.fs.ReadTrimmed(cpuset->path + name).value_or(""));
     if (cpus > 0) limit = limit > 0 ? std::min(limit, cpus) : cpus;
   }
@@ -218,13 +230,15 @@ double CgroupCpuLimit(const HostView& host, const std::vector<CgroupFolder>& fol
 
 Result<void> MakeCgroup(const HostView& host, const std::string& folder) {
   const std::string full = host.fs.Path(folder);
-  if (mkdir(full.c_str(), 0755) != 0 && errno != EEXIST) return FailErrno(errno, "make cgroup {}", full);
+  if (mkdir(full.c_str(), 0755) != 0 && errno != EEXIST)
+    return FailErrno(errno, "make cgroup {}", full);
   return {};
 }
 
 Result<void> RemoveCgroup(const HostView& host, const std::string& folder) {
   const std::string full = host.fs.Path(folder);
-  if (rmdir(full.c_str()) != 0 && errno != ENOENT) return FailErrno(errno, "remove cgroup {}", full);
+  if (rmdir(full.c_str()) != 0 && errno != ENOENT)
+    return FailErrno(errno, "remove cgroup {}", full);
   return {};
 }
 
@@ -235,7 +249,8 @@ Result<void> WriteControl(const HostView& host, const std::string& path, std::st
   const ssize_t n = write(fd, text.data(), text.size());
   const int error_number = errno;
   close(fd);
-  if (n != static_cast<ssize_t>(text.size())) return FailErrno(error_number, "write '{}' to {}", text, full);
+  if (n != static_cast<ssize_t>(text.size()))
+    return FailErrno(error_number, "write '{}' to {}", text, full);
   return {};
 }
 

@@ -20,7 +20,8 @@ std::vector<std::string> ListAt(const json::object& spec, std::string_view name)
 }
 
 bool MatchesAny(const std::vector<std::string>& globs, std::string_view text) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return GlobMatch(glob, text); });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return GlobMatch(glob, text); });
 }
 
 // How many nodes may be under a fault at once: the smaller of maxNodes and gatekeeperRatio.
@@ -35,14 +36,17 @@ size_t NodeLimit(const json::object& spec, size_t nodes_all) {
       limit = nodes_all * static_cast<size_t>(ParseUint(text).value_or(0)) / 100;
     }
   }
-  if (const json::value* ratio = spec.if_contains("gatekeeperRatio"); ratio != nullptr && ratio->is_number()) {
-    limit = std::min(limit, static_cast<size_t>(static_cast<double>(nodes_all) * ratio->to_number<double>()));
+  if (const json::value* ratio = spec.if_contains("gatekeeperRatio");
+      ratio != nullptr && ratio->is_number()) {
+    limit = std::min(
+        limit, static_cast<size_t>(static_cast<double>(nodes_all) * ratio->to_number<double>()));
   }
   return limit;
 }
 
-Result<void> CheckOne(const std::string& name, const json::object& policy, const ExperimentSpec& spec,
-                      const std::vector<Target>& targets, const FleetUse& use) {
+Result<void> CheckOne(const std::string& name, const json::object& policy,
+                      const ExperimentSpec& spec, const std::vector<Target>& targets,
+                      const FleetUse& use) {
   const auto refuse = [&](std::string_view rule, std::string_view what) {
     return Fail(ErrorCode::kPermissionDenied, "policy {}: {}: {}", name, rule, what);
   };
@@ -67,7 +71,8 @@ Result<void> CheckOne(const std::string& name, const json::object& policy, const
   }
   const size_t limit = NodeLimit(policy, use.nodes_all);
   if (touched.size() > limit) {
-    return refuse("maxNodes", fmt::format("{} node(s) would be under a fault, limit {}", touched.size(), limit));
+    return refuse("maxNodes", fmt::format("{} node(s) would be under a fault, limit {}",
+                                          touched.size(), limit));
   }
   return {};
 }
@@ -80,8 +85,11 @@ Result<void> CheckBlastRadius(const std::vector<json::object>& policies, const E
     const json::value* body = policy.if_contains("spec");
     if (body == nullptr || !body->is_object()) continue;
     const json::value* metadata = policy.if_contains("metadata");
-    const json::value* name = metadata != nullptr && metadata->is_object() ? metadata->get_object().if_contains("name") : nullptr;
-    const std::string who = name != nullptr && name->is_string() ? std::string(name->get_string()) : "?";
+    const json::value* name = metadata != nullptr && metadata->is_object()
+                                  ? metadata->get_object().if_contains("name")
+                                  : nullptr;
+    const std::string who =
+        name != nullptr && name->is_string() ? std::string(name->get_string()) : "?";
     FAULTLINE_TRY(CheckOne(who, body->get_object(), spec, targets, use));
   }
   return {};

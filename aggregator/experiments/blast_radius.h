@@ -1,4 +1,5 @@
-// The policies' word on an experiment. Every Policy object applies to every experiment; the strictest wins.
+// The policies' word on an experiment. Every Policy object applies to every experiment; the
+// strictest wins.
 #pragma once
 
 #include <set>
@@ -18,7 +19,8 @@ struct FleetUse {
 };
 
 // kPermissionDenied names the policy and the rule. `policies` are bodies of Policy objects.
-Result<void> CheckBlastRadius(const std::vector<boost::json::object>& policies, const ExperimentSpec& spec,
-                              const std::vector<Target>& targets, const FleetUse& use);
+Result<void> CheckBlastRadius(const std::vector<boost::json::object>& policies,
+                              const ExperimentSpec& spec, const std::vector<Target>& targets,
+                              const FleetUse& use);
 
 }  // namespace faultline

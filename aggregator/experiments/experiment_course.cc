@@ -9,27 +9,34 @@ namespace {
 
 constexpr int64_t kAskAgainNs = 5 * kNsPerSecond;
 constexpr int64_t kNoAnswerNs = 60 * kNsPerSecond;
-constexpr int64_t kOverdueNs = 10 * kNsPerSecond;      // after the node should have recovered by itself
-constexpr int64_t kUnavailableNs = 30 * kNsPerSecond;  // how long a node may be away before its inject fails
+constexpr int64_t kOverdueNs = 10 * kNsPerSecond;  // after the node should have recovered by itself
+constexpr int64_t kUnavailableNs =
+    30 * kNsPerSecond;  // how long a node may be away before its inject fails
 constexpr int64_t kMinRestMs = 1000;
 
 bool IsTerminal(RecordPhase phase) {
-  return phase == RecordPhase::kSelected || phase == RecordPhase::kRecovered || phase == RecordPhase::kFailed;
+  return phase == RecordPhase::kSelected || phase == RecordPhase::kRecovered ||
+         phase == RecordPhase::kFailed;
 }
 
 std::string Numbers(const v1::Effect& effect) {
   std::string text;
   for (const v1::Measurement& measurement : effect.measurements()) {
-    text += fmt::format("{}{} {:.3g} -> {:.3g} (asked {:.3g})", text.empty() ? "" : ", ", measurement.name(),
-                        measurement.before(), measurement.during(), measurement.asked());
+    text += fmt::format("{}{} {:.3g} -> {:.3g} (asked {:.3g})", text.empty() ? "" : ", ",
+                        measurement.name(), measurement.before(), measurement.during(),
+                        measurement.asked());
   }
   return text;
 }
 
 }  // namespace
 
-ExperimentCourse::ExperimentCourse(std::string uid, std::string name, ExperimentSpec spec, ExperimentStatus status)
-    : uid_(std::move(uid)), name_(std::move(name)), spec_(std::move(spec)), status_(std::move(status)) {}
+ExperimentCourse::ExperimentCourse(std::string uid, std::string name, ExperimentSpec spec,
+                                   ExperimentStatus status)
+    : uid_(std::move(uid)),
+      name_(std::move(name)),
+      spec_(std::move(spec)),
+      status_(std::move(status)) {}
 
 void ExperimentCourse::Select(const std::vector<Target>& targets, uint64_t seed) {
   status_.selected = true;
@@ -74,7 +81,8 @@ void ExperimentCourse::Stop(std::string reason) {
 
 void ExperimentCourse::AskInject(TargetRecord& record, size_t index, int64_t now_unix_ns) {
   // A new name for each try: what an earlier one left on the node cannot be mistaken for this one.
-  if (record.fault_uid.empty()) record.fault_uid = fmt::format("{}-{}-{}", uid_, ++status_.attempt, index);
+  if (record.fault_uid.empty())
+    record.fault_uid = fmt::format("{}-{}-{}", uid_, ++status_.attempt, index);
   record.phase = RecordPhase::kInjecting;
   record.asked_unix_ns = now_unix_ns;
 }
@@ -120,7 +128,8 @@ v1::Command ExperimentCourse::CommandFor(const ExperimentRequest& request) const
   command.set_requested_by("experiment " + name_);
   if (request.recover) {
     command.mutable_recover_fault()->set_fault_uid(record.fault_uid);
-    command.mutable_recover_fault()->set_reason(status_.stop_reason == "halt" ? "halt" : "requested");
+    command.mutable_recover_fault()->set_reason(status_.stop_reason == "halt" ? "halt"
+                                                                              : "requested");
     return command;
   }
   v1::InjectFault& inject = *command.mutable_inject_fault();
@@ -141,12 +150,14 @@ TargetRecord* ExperimentCourse::Find(const std::string& fault_uid) {
   return nullptr;
 }
 
-void ExperimentCourse::OnReply(const std::string& fault_uid, bool recover, const Result<v1::CommandReply>& reply,
-                               int64_t now_unix_ns) {
+void ExperimentCourse::OnReply(const std::string& fault_uid, bool recover,
+                               const Result<v1::CommandReply>& reply, int64_t now_unix_ns) {
   TargetRecord* record = Find(fault_uid);
   if (record == nullptr) return;
-  if (recover && record->phase == RecordPhase::kRecovering) OnRecoverReply(*record, reply, now_unix_ns);
-  if (!recover && record->phase == RecordPhase::kInjecting) OnInjectReply(*record, reply, now_unix_ns);
+  if (recover && record->phase == RecordPhase::kRecovering)
+    OnRecoverReply(*record, reply, now_unix_ns);
+  if (!recover && record->phase == RecordPhase::kInjecting)
+    OnInjectReply(*record, reply, now_unix_ns);
 }
 
 void ExperimentCourse::OnInjectReply(TargetRecord& record, const Result<v1::CommandReply>& reply,
@@ -177,8 +188,10 @@ void ExperimentCourse::OnInjectReply(TargetRecord& record, const Result<v1::Comm
     record.asked_unix_ns = now_unix_ns - kAskAgainNs - 1;
     return;
   }
-  const bool away = error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kResourceExhausted;
-  const bool again = away && (record.events.empty() || now_unix_ns - record.events.front().time_unix_ns < kUnavailableNs);
+  const bool away =
+      error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kResourceExhausted;
+  const bool again = away && (record.events.empty() ||
+                              now_unix_ns - record.events.front().time_unix_ns < kUnavailableNs);
   record.phase = again ? RecordPhase::kSelected : RecordPhase::kFailed;
 }
 
@@ -186,11 +199,14 @@ void ExperimentCourse::OnRecoverReply(TargetRecord& record, const Result<v1::Com
                                       int64_t now_unix_ns) {
   if (!reply) {
     record.AddEvent(now_unix_ns, "Recover", false, reply.error().message);
-    if (reply.error().code != ErrorCode::kNotFound) return;  // keep asking; the node recovers by itself
-    // The node is there and knows nothing of it. If it never was in force, fine; else this is no proof.
+    if (reply.error().code != ErrorCode::kNotFound)
+      return;  // keep asking; the node recovers by itself
+    // The node is there and knows nothing of it. If it never was in force, fine; else this is no
+    // proof.
     record.phase = record.injected_unix_ns == 0 ? RecordPhase::kFailed : RecordPhase::kRecovered;
     record.message = reply.error().message;
-    if (record.injected_unix_ns != 0) record.residue.push_back("not proven: the node has forgotten this fault");
+    if (record.injected_unix_ns != 0)
+      record.residue.push_back("not proven: the node has forgotten this fault");
     return;
   }
   for (const v1::FaultStatus& fault : reply->faults()) {
@@ -198,7 +214,8 @@ void ExperimentCourse::OnRecoverReply(TargetRecord& record, const Result<v1::Com
     const bool failed = fault.phase() == v1::FAULT_PHASE_FAILED;
     if (!failed && fault.phase() != v1::FAULT_PHASE_RECOVERED) continue;
     record.residue.assign(fault.residue().begin(), fault.residue().end());
-    record.phase = failed && record.injected_unix_ns == 0 ? RecordPhase::kFailed : RecordPhase::kRecovered;
+    record.phase =
+        failed && record.injected_unix_ns == 0 ? RecordPhase::kFailed : RecordPhase::kRecovered;
     record.message = fault.message();
     if (record.recovered_unix_ns <= record.injected_unix_ns) record.recovered_unix_ns = now_unix_ns;
     if (record.cause_of_end.empty()) record.cause_of_end = "requested";
@@ -254,14 +271,15 @@ bool ExperimentCourse::Finished() const {
   if (!Quiet()) return false;
   if (!status_.stop_reason.empty() || status_.refused) return true;
   if (!status_.selected || status_.paused) return false;
-  return std::none_of(status_.records.begin(), status_.records.end(),
-                      [](const TargetRecord& record) { return record.phase == RecordPhase::kSelected; });
+  return std::none_of(
+      status_.records.begin(), status_.records.end(),
+      [](const TargetRecord& record) { return record.phase == RecordPhase::kSelected; });
 }
 
-// ---- What people see -------------------------------------------------------------------------------------------------
+// ---- What people see ---------------------------------------------------------------------------
 
-void ExperimentCourse::SetCondition(std::string type, std::string status, std::string reason, std::string message,
-                                    int64_t now_unix_ns) {
+void ExperimentCourse::SetCondition(std::string type, std::string status, std::string reason,
+                                    std::string message, int64_t now_unix_ns) {
   auto at = std::find_if(status_.conditions.begin(), status_.conditions.end(),
                          [&](const Condition& condition) { return condition.type == type; });
   if (at == status_.conditions.end()) at = status_.conditions.insert(at, {type, "", "", "", 0});
@@ -281,39 +299,46 @@ void ExperimentCourse::SummariseVerified(int64_t now_unix_ns) {
     if (verdict == v1::VERDICT_TRUE) ++verified;
     if (record.phase == RecordPhase::kFailed || verdict == v1::VERDICT_FALSE) {
       status = "False";
-      message = fmt::format("{}: {}", record.id, verdict == v1::VERDICT_FALSE ? record.effect.reason() : record.message);
+      message = fmt::format("{}: {}", record.id,
+                            verdict == v1::VERDICT_FALSE ? record.effect.reason() : record.message);
     } else if (verdict == v1::VERDICT_UNSPECIFIED) {
       ++pending;
     } else if (verdict == v1::VERDICT_INCONCLUSIVE && status == "True") {
       status = "Unknown";
       message = fmt::format("{}: {}", record.id, record.effect.reason());
     }
-    if (message.empty() && verdict == v1::VERDICT_TRUE) message = fmt::format("{}: {}", record.id, Numbers(record.effect));
+    if (message.empty() && verdict == v1::VERDICT_TRUE)
+      message = fmt::format("{}: {}", record.id, Numbers(record.effect));
   }
   const auto set = [&](std::string value, std::string reason, std::string text) {
     SetCondition("Verified", std::move(value), std::move(reason), std::move(text), now_unix_ns);
   };
-  if (!status_.refusal.empty()) return set(status_.refused ? "False" : "Unknown", "NothingSelected", status_.refusal);
+  if (!status_.refusal.empty())
+    return set(status_.refused ? "False" : "Unknown", "NothingSelected", status_.refusal);
   if (spec_.dry_run) return set("Unknown", "DryRun", "nothing was injected");
   if (status == "False") return set("False", "NoEffect", message);
   if (pending > 0 || status_.records.empty()) {
-    const std::string text = fmt::format("{} of {} target(s) measured", status_.records.size() - pending, status_.records.size());
+    const std::string text = fmt::format("{} of {} target(s) measured",
+                                         status_.records.size() - pending, status_.records.size());
     return Finished() ? set("Unknown", "Inconclusive", text) : set("Unknown", "Pending", text);
   }
   if (status == "Unknown") return set("Unknown", "Inconclusive", message);
-  set("True", "EffectMeasured", fmt::format("{} of {}; {}", verified, status_.records.size(), message));
+  set("True", "EffectMeasured",
+      fmt::format("{} of {}; {}", verified, status_.records.size(), message));
 }
 
 void ExperimentCourse::SummariseResidual(int64_t now_unix_ns) {
   bool all_ended = status_.selected;
   for (const TargetRecord& record : status_.records) {
     if (!record.residue.empty()) {
-      return SetCondition("Residual", "True", "LeftBehind", fmt::format("{}: {}", record.id, record.residue.front()),
-                          now_unix_ns);
+      return SetCondition("Residual", "True", "LeftBehind",
+                          fmt::format("{}: {}", record.id, record.residue.front()), now_unix_ns);
     }
-    all_ended = all_ended && (record.phase == RecordPhase::kRecovered || record.phase == RecordPhase::kFailed);
+    all_ended = all_ended &&
+                (record.phase == RecordPhase::kRecovered || record.phase == RecordPhase::kFailed);
   }
-  if (Finished() || all_ended) return SetCondition("Residual", "False", "Audited", "nothing is left", now_unix_ns);
+  if (Finished() || all_ended)
+    return SetCondition("Residual", "False", "Audited", "nothing is left", now_unix_ns);
   SetCondition("Residual", "Unknown", "Pending", "", now_unix_ns);
 }
 
@@ -322,7 +347,8 @@ void ExperimentCourse::Summarise(int64_t now_unix_ns) {
   size_t in_force = 0;
   size_t recovered = 0;
   size_t failed = 0;
-  if (Finished() && !status_.selected && status_.refusal.empty()) RefuseSelection("Stopped", status_.stop_reason, true);
+  if (Finished() && !status_.selected && status_.refusal.empty())
+    RefuseSelection("Stopped", status_.stop_reason, true);
   for (const TargetRecord& record : status_.records) {
     injected += record.injected_unix_ns != 0;
     in_force += !IsTerminal(record.phase);
@@ -333,18 +359,23 @@ void ExperimentCourse::Summarise(int64_t now_unix_ns) {
   if (!status_.refusal.empty()) {
     // Targets may still appear; a halt or a policy is a no by itself.
     const bool waiting = !status_.refused && status_.refusal_reason == "NothingMatches";
-    SetCondition("Selected", waiting ? "Unknown" : "False", status_.refusal_reason, status_.refusal, now_unix_ns);
+    SetCondition("Selected", waiting ? "Unknown" : "False", status_.refusal_reason, status_.refusal,
+                 now_unix_ns);
   } else if (status_.selected) {
-    SetCondition("Selected", "True", "TargetsChosen", fmt::format("{} target(s)", all), now_unix_ns);
+    SetCondition("Selected", "True", "TargetsChosen", fmt::format("{} target(s)", all),
+                 now_unix_ns);
   } else {
     SetCondition("Selected", "Unknown", "Pending", "", now_unix_ns);
   }
-  SetCondition("AllInjected", all > 0 && injected == all ? "True" : "False", spec_.dry_run ? "DryRun" : "Counted",
-               fmt::format("{} of {} target(s){}", injected, all, failed > 0 ? fmt::format(", {} failed", failed) : ""),
+  SetCondition("AllInjected", all > 0 && injected == all ? "True" : "False",
+               spec_.dry_run ? "DryRun" : "Counted",
+               fmt::format("{} of {} target(s){}", injected, all,
+                           failed > 0 ? fmt::format(", {} failed", failed) : ""),
                now_unix_ns);
-  SetCondition("AllRecovered", status_.selected && Quiet() && injected > 0 ? "True" : "False", "Counted",
-               fmt::format("{} of {} target(s)", recovered, all), now_unix_ns);
-  SetCondition("Paused", status_.paused ? "True" : "False", status_.paused ? "Annotation" : "NotPaused", "", now_unix_ns);
+  SetCondition("AllRecovered", status_.selected && Quiet() && injected > 0 ? "True" : "False",
+               "Counted", fmt::format("{} of {} target(s)", recovered, all), now_unix_ns);
+  SetCondition("Paused", status_.paused ? "True" : "False",
+               status_.paused ? "Annotation" : "NotPaused", "", now_unix_ns);
   SummariseVerified(now_unix_ns);
   SummariseResidual(now_unix_ns);
   if (!status_.refusal.empty()) {

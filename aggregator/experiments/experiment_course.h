@@ -1,8 +1,10 @@
-// The course of one experiment as a pure state machine: what to ask of the nodes next, and what their answers and the
-// faults' transitions mean. No clock, no thread, no wire: experiments.cc supplies them.
+// The course of one experiment as a pure state machine: what to ask of the nodes next, and what
+// their answers and the faults' transitions mean. No clock, no thread, no wire: experiments.cc
+// supplies them.
 //
-//   Selected ──Inject──► Injecting ──► Injected ──(duration on the node, pause, stop)──► Recovering ──► Recovered
-//                            └── refused by the node ──► Failed          the node may go to Recovered by itself at any time
+//   Selected ──► Injecting ──► Injected ──(overdue, pause, stop)──► Recovering ──► Recovered
+//                    └──(refused by the node)──► Failed
+// The node may go to Recovered by itself at any time: deadlines are its own.
 #pragma once
 
 #include <string>
@@ -35,9 +37,11 @@ class ExperimentCourse {
   std::vector<ExperimentRequest> Next(int64_t now_unix_ns);
   v1::Command CommandFor(const ExperimentRequest& request) const;
   // `fault_uid` as in the command; stale answers are ignored.
-  void OnReply(const std::string& fault_uid, bool recover, const Result<v1::CommandReply>& reply, int64_t now_unix_ns);
+  void OnReply(const std::string& fault_uid, bool recover, const Result<v1::CommandReply>& reply,
+               int64_t now_unix_ns);
   // The transition's time is on our clock already. False: not one of ours.
-  bool OnTransition(const std::string& node, const v1::FaultTransition& transition, int64_t time_unix_ns);
+  bool OnTransition(const std::string& node, const v1::FaultTransition& transition,
+                    int64_t time_unix_ns);
   // Phase and conditions from all of the above.
   void Summarise(int64_t now_unix_ns);
 
@@ -51,8 +55,10 @@ class ExperimentCourse {
  private:
   TargetRecord* Find(const std::string& fault_uid);
   void AskInject(TargetRecord& record, size_t index, int64_t now_unix_ns);
-  void OnInjectReply(TargetRecord& record, const Result<v1::CommandReply>& reply, int64_t now_unix_ns);
-  void OnRecoverReply(TargetRecord& record, const Result<v1::CommandReply>& reply, int64_t now_unix_ns);
+  void OnInjectReply(TargetRecord& record, const Result<v1::CommandReply>& reply,
+                     int64_t now_unix_ns);
+  void OnRecoverReply(TargetRecord& record, const Result<v1::CommandReply>& reply,
+                      int64_t now_unix_ns);
   void SetCondition(std::string type, std::string status, std::string reason, std::string message,
                     int64_t now_unix_ns);
   void SummariseVerified(int64_t now_unix_ns);

@@ -8,7 +8,9 @@ namespace {
 
 namespace json = boost::json;
 
-const json::value* Find(const json::object& object, std::string_view name) { return object.if_contains(name); }
+const json::value* Find(const json::object& object, std::string_view name) {
+  return object.if_contains(name);
+}
 
 std::string TextOf(const json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
@@ -44,13 +46,16 @@ Result<TargetSelector> ReadSelector(const json::object& object) {
   selector.containers = ListAt(object, "containerNames");
   selector.cgroups = ListAt(object, "cgroups");
   selector.processes = ListAt(object, "processes");
-  for (const auto& [key, value] : MapAt(object, "labelSelectors")) selector.labels.AddEqual(key, value);
-  if (const json::value* list = Find(object, "expressionSelectors"); list != nullptr && list->is_array()) {
+  for (const auto& [key, value] : MapAt(object, "labelSelectors"))
+    selector.labels.AddEqual(key, value);
+  if (const json::value* list = Find(object, "expressionSelectors");
+      list != nullptr && list->is_array()) {
     for (const json::value& item : list->get_array()) {
-      if (!item.is_object()) return Fail(ErrorCode::kInvalidArgument, "spec.selector.expressionSelectors: no object");
+      if (!item.is_object())
+        return Fail(ErrorCode::kInvalidArgument, "spec.selector.expressionSelectors: no object");
       const json::object& expression = item.get_object();
-      FAULTLINE_TRY(selector.labels.AddExpression(TextAt(expression, "key"), TextAt(expression, "operator"),
-                                                  ListAt(expression, "values")));
+      FAULTLINE_TRY(selector.labels.AddExpression(
+          TextAt(expression, "key"), TextAt(expression, "operator"), ListAt(expression, "values")));
     }
   }
   if (const json::value* pods = Find(object, "pods"); pods != nullptr && pods->is_object()) {
@@ -62,7 +67,8 @@ Result<TargetSelector> ReadSelector(const json::object& object) {
                    (selector.processes.empty() ? 0 : 1);
   if (ways > 1) {
     return Fail(ErrorCode::kInvalidArgument,
-                "spec.selector: choose by pods and containers, by cgroups, or by processes, not by several of them");
+                "spec.selector: choose by pods and containers, by cgroups, or by processes, not by "
+                "several of them");
   }
   return selector;
 }
@@ -71,7 +77,8 @@ Result<TargetSelector> ReadSelector(const json::object& object) {
 
 Result<ExperimentSpec> ReadExperimentSpec(const json::object& body) {
   const json::value* found = Find(body, "spec");
-  if (found == nullptr || !found->is_object()) return Fail(ErrorCode::kInvalidArgument, "spec: is missing");
+  if (found == nullptr || !found->is_object())
+    return Fail(ErrorCode::kInvalidArgument, "spec: is missing");
   const json::object& object = found->get_object();
   ExperimentSpec spec;
   spec.fault = TextAt(object, "fault");
@@ -80,11 +87,13 @@ Result<ExperimentSpec> ReadExperimentSpec(const json::object& body) {
   spec.mode = TextAt(object, "mode").empty() ? "one" : TextAt(object, "mode");
   spec.mode_value = ParseInt(TextAt(object, "value")).value_or(0);
   const auto duration_ns = ParseDurationNs(TextAt(object, "duration"));
-  if (!duration_ns || *duration_ns < kNsPerMs) return Fail(ErrorCode::kInvalidArgument, "spec.duration: is missing");
+  if (!duration_ns || *duration_ns < kNsPerMs)
+    return Fail(ErrorCode::kInvalidArgument, "spec.duration: is missing");
   spec.duration_ms = *duration_ns / kNsPerMs;
   spec.seed = ParseUint(TextAt(object, "seed"));
   spec.dry_run = TextAt(object, "dryRun") == "true";
-  if (const json::value* selector = Find(object, "selector"); selector != nullptr && selector->is_object()) {
+  if (const json::value* selector = Find(object, "selector");
+      selector != nullptr && selector->is_object()) {
     FAULTLINE_ASSIGN(spec.selector, ReadSelector(selector->get_object()));
   }
   return spec;

@@ -1,4 +1,5 @@
-// The spec of an Experiment object, read from its JSON (already validated at the door by objects/experiment.cc).
+// The spec of an Experiment object, read from its JSON (already validated at the door by
+// objects/experiment.cc).
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,14 @@ namespace faultline {
 
 // Whom to hit. What is empty does not restrict; a selector that is empty as a whole selects nobody.
 struct TargetSelector {
-  std::vector<std::string> nodes;                         // names, globs
-  std::map<std::string, std::string> node_facts;          // nodeSelectors: facts of the node's inventory
+  std::vector<std::string> nodes;                 // names, globs
+  std::map<std::string, std::string> node_facts;  // nodeSelectors: facts of the node's inventory
   std::vector<std::string> namespaces;
-  LabelSelector labels;                                   // labelSelectors and expressionSelectors
-  std::map<std::string, std::vector<std::string>> pods;   // namespace -> names
-  std::vector<std::string> containers;                    // containerNames
-  std::vector<std::string> cgroups;                       // node-local paths, globs
-  std::vector<std::string> processes;                     // pids or names
+  LabelSelector labels;                                  // labelSelectors and expressionSelectors
+  std::map<std::string, std::vector<std::string>> pods;  // namespace -> names
+  std::vector<std::string> containers;                   // containerNames
+  std::vector<std::string> cgroups;                      // node-local paths, globs
+  std::vector<std::string> processes;                    // pids or names
 
   bool SelectsContainers() const {
     return !namespaces.empty() || !labels.empty() || !pods.empty() || !containers.empty();
@@ -35,7 +36,7 @@ struct ExperimentSpec {
   std::string fault;
   std::map<std::string, std::string> parameters;
   TargetSelector selector;
-  std::string mode;       // one, all, fixed, fixed-percent, random-max-percent
+  std::string mode;  // one, all, fixed, fixed-percent, random-max-percent
   int64_t mode_value = 0;
   int64_t duration_ms = 0;
   std::optional<uint64_t> seed;

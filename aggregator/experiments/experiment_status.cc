@@ -25,7 +25,8 @@ std::string TextAt(const json::value& value, std::string_view name) {
   return found.is_string() ? std::string(found.get_string()) : std::string();
 }
 
-// Nanoseconds do not fit the numbers of many JSON readers: times are RFC 3339, with all nine digits.
+// Nanoseconds do not fit the numbers of many JSON readers: times are RFC 3339, with all nine
+// digits.
 void PutTime(json::object& object, std::string_view name, int64_t time_unix_ns) {
   if (time_unix_ns != 0) object[name] = FormatTime(time_unix_ns);
 }
@@ -61,10 +62,14 @@ json::object RecordToJson(const TargetRecord& record) {
   PutTime(object, "askedAt", record.asked_unix_ns);
   PutTime(object, "injectedAt", record.injected_unix_ns);
   PutTime(object, "recoveredAt", record.recovered_unix_ns);
-  if (record.effect.verdict() != v1::VERDICT_UNSPECIFIED) object["effect"] = EffectToJson(record.effect);
-  if (record.after.verdict() != v1::VERDICT_UNSPECIFIED) object["after"] = EffectToJson(record.after);
-  if (!record.residue.empty()) object["residue"] = json::array(record.residue.begin(), record.residue.end());
-  if (!record.victims.empty()) object["victims"] = json::array(record.victims.begin(), record.victims.end());
+  if (record.effect.verdict() != v1::VERDICT_UNSPECIFIED)
+    object["effect"] = EffectToJson(record.effect);
+  if (record.after.verdict() != v1::VERDICT_UNSPECIFIED)
+    object["after"] = EffectToJson(record.after);
+  if (!record.residue.empty())
+    object["residue"] = json::array(record.residue.begin(), record.residue.end());
+  if (!record.victims.empty())
+    object["victims"] = json::array(record.victims.begin(), record.victims.end());
   if (!record.cause_of_end.empty()) object["causeOfEnd"] = record.cause_of_end;
   if (!record.message.empty()) object["message"] = record.message;
   json::array& events = object["events"].emplace_array();
@@ -110,9 +115,11 @@ TargetRecord RecordFromJson(const json::value& value) {
 
 std::string_view RecordPhaseName(RecordPhase phase) { return kPhases[static_cast<size_t>(phase)]; }
 
-void TargetRecord::AddEvent(int64_t time_unix_ns, std::string operation, bool succeeded, std::string text) {
+void TargetRecord::AddEvent(int64_t time_unix_ns, std::string operation, bool succeeded,
+                            std::string text) {
   // The same failure again and again (a node that is away) is one event.
-  if (!events.empty() && events.back().operation == operation && events.back().message == text) return;
+  if (!events.empty() && events.back().operation == operation && events.back().message == text)
+    return;
   events.push_back({time_unix_ns, std::move(operation), succeeded, std::move(text)});
   if (events.size() > kMaxEvents) events.erase(events.begin());
 }
@@ -122,7 +129,8 @@ json::object StatusToJson(const ExperimentStatus& status) {
   object["phase"] = status.phase;
   object["selected"] = status.selected;
   if (!status.refusal.empty()) {
-    object["refusal"] = {{"reason", status.refusal_reason}, {"message", status.refusal}, {"final", status.refused}};
+    object["refusal"] = {
+        {"reason", status.refusal_reason}, {"message", status.refusal}, {"final", status.refused}};
   }
   if (status.seed) object["seed"] = std::to_string(*status.seed);
   object["attempt"] = status.attempt;
@@ -158,12 +166,14 @@ ExperimentStatus StatusFromJson(const json::value& value) {
   status.stop_reason = TextAt(value, "stopReason");
   if (const json::value& conditions = At(value, "conditions"); conditions.is_array()) {
     for (const json::value& item : conditions.get_array()) {
-      status.conditions.push_back({TextAt(item, "type"), TextAt(item, "status"), TextAt(item, "reason"),
-                                   TextAt(item, "message"), TimeAt(item, "lastTransitionTime")});
+      status.conditions.push_back({TextAt(item, "type"), TextAt(item, "status"),
+                                   TextAt(item, "reason"), TextAt(item, "message"),
+                                   TimeAt(item, "lastTransitionTime")});
     }
   }
   if (const json::value& records = At(value, "records"); records.is_array()) {
-    for (const json::value& record : records.get_array()) status.records.push_back(RecordFromJson(record));
+    for (const json::value& record : records.get_array())
+      status.records.push_back(RecordFromJson(record));
   }
   return status;
 }

@@ -1,5 +1,6 @@
-// What an experiment has done so far. It is the object's status and nothing else is kept: a restarted aggregator goes on
-// from here. INTERFACES' conditions are computed from it (experiment_course.h).
+// What an experiment has done so far. It is the object's status and nothing else is kept: a
+// restarted aggregator goes on from here. INTERFACES' conditions are computed from it
+// (experiment_course.h).
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,9 @@ struct TargetRecord {
   v1::Subject target;
   std::string fault_uid;
   RecordPhase phase = RecordPhase::kSelected;
-  int64_t asked_unix_ns = 0;        // when this phase was asked for
-  int64_t duration_ms = 0;          // what is left of the duration
-  int64_t injected_unix_ns = 0;     // on our clock, as the node said it
+  int64_t asked_unix_ns = 0;     // when this phase was asked for
+  int64_t duration_ms = 0;       // what is left of the duration
+  int64_t injected_unix_ns = 0;  // on our clock, as the node said it
   int64_t recovered_unix_ns = 0;
   v1::Effect effect;
   v1::Effect after;
@@ -62,7 +63,7 @@ struct ExperimentStatus {
   std::optional<uint64_t> seed;
   int64_t attempt = 0;
   bool paused = false;
-  std::string stop_reason;        // aborted, halted: it never runs again
+  std::string stop_reason;  // aborted, halted: it never runs again
   std::vector<TargetRecord> records;
   std::vector<Condition> conditions;
 };

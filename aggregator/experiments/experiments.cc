@@ -1,8 +1,10 @@
-// One thread owns all running experiments; everything from outside (objects that change, replies, transitions) becomes a
-// task in its queue. Each pass compares what is with what should be, so nothing depends on an event that was missed: what
-// the queue had to refuse is found again in the objects and in the ground truth.
+// One thread owns all running experiments; everything from outside (objects that change, replies,
+// transitions) becomes a task in its queue. Each pass compares what is with what should be, so
+// nothing depends on an event that was missed: what the queue had to refuse is found again in the
+// objects and in the ground truth.
 //
-// A status is written before the command that it announces is sent: after a crash we know whom we may have hit.
+// A status is written before the command that it announces is sent: after a crash we know whom we
+// may have hit.
 
 #include "aggregator/experiments/experiments.h"
 
@@ -15,9 +17,9 @@
 
 #include "aggregator/experiments/blast_radius.h"
 #include "aggregator/experiments/experiment_course.h"
+#include "aggregator/experiments/label_objects.h"
 #include "common/bounded_queue.h"
 #include "common/log.h"
-#include "common/text.h"
 
 namespace faultline {
 namespace {
@@ -79,49 +81,6 @@ struct Inbox {
   }
 };
 
-// Label objects are ground truth by hand: one label each, under the object's name.
-class LabelObjects {
- public:
-  LabelObjects(Objects* objects, GroundTruth* truth) : objects_(objects), truth_(truth) {}
-  void Start() {
-    watch_ = objects_->Watch("Label", [this](const ObjectEvent& event) { Take(event); });
-    if (const auto list = objects_->List("Label", "", "")) {
-      for (const Object& object : *list) Take({ObjectEvent::Type::kAdded, object});
-    }
-  }
-  void Stop() { objects_->Unwatch(watch_); }
-
- private:
-  void Take(const ObjectEvent& event) {
-    const Object& object = event.object;
-    const std::string uid = fmt::format("object/{}/{}", object.name_space, object.name);
-    Result<void> taken;
-    if (event.type == ObjectEvent::Type::kDeleted) {
-      taken = truth_->Remove(uid);
-    } else {
-      const json::object* spec = ObjectAt(object.body, "spec");
-      FaultLabel label;
-      label.uid = uid;
-      label.source = TextAt(spec, "source") == "imported" ? "imported" : "manual";
-      label.fault = TextAt(spec, "fault");
-      label.node = TextAt(spec, "node");
-      label.message = TextAt(spec, "message");
-      label.target.set_namespace_(TextAt(spec, "namespace"));
-      label.target.set_pod(TextAt(spec, "pod"));
-      label.target.set_container(TextAt(spec, "container"));
-      label.target.set_cgroup(TextAt(spec, "cgroup"));
-      label.begin_unix_ns = ParseTime(TextAt(spec, "begin")).value_or(0);
-      label.end_unix_ns = ParseTime(TextAt(spec, "end")).value_or(0);
-      taken = truth_->Add(std::move(label));
-    }
-    if (!taken) spdlog::warn("label object {}/{}: {}", object.name_space, object.name, taken.error().message);
-  }
-
-  Objects* const objects_;
-  GroundTruth* const truth_;
-  uint64_t watch_ = 0;
-};
-
 }  // namespace
 
 struct Experiments::Impl {
@@ -171,7 +130,8 @@ void Experiments::Impl::Run() {
     const auto begin = clock->SteadyNs();
     if (inbox->missed.exchange(false)) ReloadAll();
     Pass();
-    // Tasks are taken as they come; a pass follows at once when there was one, else after the period.
+    // Tasks are taken as they come; a pass follows at once when there was one, else after the
+    // period.
     auto left = kPassPeriod - std::chrono::nanoseconds(clock->SteadyNs() - begin);
     if (auto task = inbox->tasks.Pop(std::max(left, std::chrono::nanoseconds(1'000'000)))) {
       (*task)();
@@ -212,10 +172,12 @@ void Experiments::Impl::Reload(const Key& key) {
   const auto at = open.find(key);
   if (!object) {
     if (at == open.end()) return;
-    // Gone without our consent (its finalizer was taken away): what is in force is still ours to undo.
+    // Gone without our consent (its finalizer was taken away): what is in force is still ours to
+    // undo.
     Running& running = at->second;
     running.course.Stop("deleted");
-    for (const ExperimentRequest& request : running.course.Next(clock->UnixNs())) Send(key, running.course, request);
+    for (const ExperimentRequest& request : running.course.Next(clock->UnixNs()))
+      Send(key, running.course, request);
     open.erase(at);
     return;
   }
@@ -256,27 +218,33 @@ void Experiments::Impl::Step(const Key& key, Running& running) {
   ExperimentCourse& course = running.course;
   if (halted && course.status().selected) course.Stop("halt");
   const ExperimentStatus& status = course.status();
-  if (!status.selected && !status.refused && status.stop_reason.empty() && !status.paused) TrySelect(key, running);
+  if (!status.selected && !status.refused && status.stop_reason.empty() && !status.paused)
+    TrySelect(key, running);
   const int64_t now = clock->UnixNs();
   const std::vector<ExperimentRequest> requests = course.Next(now);
   course.Summarise(now);
-  const auto saved = objects->SetStatus(kKind, key.first, key.second, StatusToJson(course.status()));
+  const auto saved =
+      objects->SetStatus(kKind, key.first, key.second, StatusToJson(course.status()));
   if (!saved && LogAllowed("experiments/status")) {
-    spdlog::error("status of experiment {}/{} cannot be kept: {}", key.first, key.second, saved.error().message);
+    spdlog::error("status of experiment {}/{} cannot be kept: {}", key.first, key.second,
+                  saved.error().message);
   }
   for (const ExperimentRequest& request : requests) {
     if (saved || request.recover) {
       Send(key, course, request);
     } else {
       const std::string uid = course.status().records[request.record].fault_uid;
-      course.OnReply(uid, false, std::unexpected(Error{ErrorCode::kUnavailable, saved.error().message}), now);
+      course.OnReply(uid, false,
+                     std::unexpected(Error{ErrorCode::kUnavailable, saved.error().message}), now);
     }
   }
 }
 
 void Experiments::Impl::TrySelect(const Key& key, Running& running) {
   ExperimentCourse& course = running.course;
-  if (halted) return course.RefuseSelection("Halted", "all faults are halted until somebody resumes them", false);
+  if (halted)
+    return course.RefuseSelection("Halted", "all faults are halted until somebody resumes them",
+                                  false);
   const uint64_t seed = course.spec().seed ? *course.spec().seed : RandomSeed();
   const auto targets = Choose(key, running, seed);
   if (targets) {
@@ -286,11 +254,14 @@ void Experiments::Impl::TrySelect(const Key& key, Running& running) {
   const bool nothing = targets.error().code == ErrorCode::kNotFound;
   const bool final = !nothing || clock->UnixNs() - running.since_unix_ns > kSelectNs;
   const bool policy = targets.error().code == ErrorCode::kPermissionDenied;
-  course.RefuseSelection(nothing ? "NothingMatches" : policy ? "PolicyRefuses" : "CannotSelect",
+  course.RefuseSelection(nothing  ? "NothingMatches"
+                         : policy ? "PolicyRefuses"
+                                  : "CannotSelect",
                          targets.error().message, final);
 }
 
-Result<std::vector<Target>> Experiments::Impl::Choose(const Key& key, const Running& running, uint64_t seed) const {
+Result<std::vector<Target>> Experiments::Impl::Choose(const Key& key, const Running& running,
+                                                      uint64_t seed) const {
   const ExperimentSpec& spec = running.course.spec();
   const std::vector<NodeState> nodes = fleet->Nodes();
   FAULTLINE_ASSIGN(std::vector<Target> found, FindTargets(spec, nodes));
@@ -306,7 +277,8 @@ Result<std::vector<Target>> Experiments::Impl::Choose(const Key& key, const Runn
   for (const auto& [other, experiment] : open) {
     if (other == key) continue;
     for (const TargetRecord& record : experiment.course.status().records) {
-      const bool in_force = record.phase != RecordPhase::kRecovered && record.phase != RecordPhase::kFailed;
+      const bool in_force =
+          record.phase != RecordPhase::kRecovered && record.phase != RecordPhase::kFailed;
       if (in_force) use.nodes_under_fault.insert(record.node);
     }
   }
@@ -320,7 +292,8 @@ Result<void> Experiments::Impl::AddFinalizer(const Key& key) {
   if (metadata != nullptr && HasFinalizer(*metadata)) return {};
   json::array finalizers;
   if (metadata != nullptr) {
-    if (const json::value* list = metadata->if_contains("finalizers"); list != nullptr && list->is_array()) {
+    if (const json::value* list = metadata->if_contains("finalizers");
+        list != nullptr && list->is_array()) {
       finalizers = list->get_array();
     }
   }
@@ -330,18 +303,20 @@ Result<void> Experiments::Impl::AddFinalizer(const Key& key) {
   return {};
 }
 
-void Experiments::Impl::Send(const Key& key, const ExperimentCourse& course, const ExperimentRequest& request) {
+void Experiments::Impl::Send(const Key& key, const ExperimentCourse& course,
+                             const ExperimentRequest& request) {
   const TargetRecord& record = course.status().records[request.record];
   const std::string uid = record.fault_uid;
   v1::Command command = course.CommandFor(request);
   command.set_deadline_unix_ns(clock->UnixNs() + 30 * kNsPerSecond);
-  fleet->Send(record.node, std::move(command),
-              [this, mail = inbox, key, uid, recover = request.recover](Result<v1::CommandReply> reply) {
-                mail->Post([this, key, uid, recover, reply = std::move(reply)] {
-                  const auto at = open.find(key);
-                  if (at != open.end()) at->second.course.OnReply(uid, recover, reply, clock->UnixNs());
-                });
-              });
+  fleet->Send(
+      record.node, std::move(command),
+      [this, mail = inbox, key, uid, recover = request.recover](Result<v1::CommandReply> reply) {
+        mail->Post([this, key, uid, recover, reply = std::move(reply)] {
+          const auto at = open.find(key);
+          if (at != open.end()) at->second.course.OnReply(uid, recover, reply, clock->UnixNs());
+        });
+      });
 }
 
 // What the ground truth knows and we may have missed.
@@ -380,15 +355,17 @@ void Experiments::Impl::TellHalt() {
     v1::Command command;
     command.set_requested_by("halt");
     command.mutable_recover_fault()->set_reason("halt");
-    fleet->Send(node, std::move(command), [this, mail = inbox, node](Result<v1::CommandReply> reply) {
-      if (reply) mail->Post([this, node] { to_halt.erase(node); });
-    });
+    fleet->Send(node, std::move(command),
+                [this, mail = inbox, node](Result<v1::CommandReply> reply) {
+                  if (reply) mail->Post([this, node] { to_halt.erase(node); });
+                });
   }
 }
 
-// ---- The outside -----------------------------------------------------------------------------------------------------
+// ---- The outside -------------------------------------------------------------------------------
 
-Experiments::Experiments(Objects* objects, Fleet* fleet, GroundTruth* ground_truth, const Clock* clock)
+Experiments::Experiments(Objects* objects, Fleet* fleet, GroundTruth* ground_truth,
+                         const Clock* clock)
     : impl_(std::make_unique<Impl>(objects, fleet, ground_truth, clock)) {}
 
 Experiments::~Experiments() { Stop(); }
@@ -419,7 +396,8 @@ Result<int> Experiments::Halt(const std::string& principal) {
   const auto kept = impl_->objects->Apply(
       {{"apiVersion", kApiVersion},
        {"kind", "Policy"},
-       {"metadata", {{"name", kHaltPolicy}, {"annotations", {{"faultline.io/halted-by", principal}}}}},
+       {"metadata",
+        {{"name", kHaltPolicy}, {"annotations", {{"faultline.io/halted-by", principal}}}}},
        {"spec", {{"maxNodes", 0}}}});
   if (!kept) spdlog::error("the halt will not outlive a restart: {}", kept.error().message);
   int told = 0;

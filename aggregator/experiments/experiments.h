@@ -1,6 +1,6 @@
-// Turns Experiment objects into faults on nodes and keeps their status: select targets, check the policy, send InjectFault,
-// follow replies and FaultTransitions, recover on delete, pause, abort and halt. One thread of its own; methods are
-// thread-safe.
+// Turns Experiment objects into faults on nodes and keeps their status: select targets, check the
+// policy, send InjectFault, follow replies and FaultTransitions, recover on delete, pause, abort
+// and halt. One thread of its own; methods are thread-safe.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,8 @@ class Experiments {
   ~Experiments();
   void Start();
   void Stop();
-  // Every fault on every node, now; returns how many nodes were told. New injections are refused until Resume.
+  // Every fault on every node, now; returns how many nodes were told. New injections are refused
+  // until Resume.
   Result<int> Halt(const std::string& principal);
   Result<void> Resume(const std::string& principal);
   bool halted() const;

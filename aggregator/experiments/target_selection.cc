@@ -14,7 +14,8 @@ bool Contains(const std::vector<std::string>& list, const std::string& item) {
 }
 
 bool MatchesAny(const std::vector<std::string>& globs, std::string_view text) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return GlobMatch(glob, text); });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return GlobMatch(glob, text); });
 }
 
 bool IsGlob(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
@@ -22,16 +23,19 @@ bool IsGlob(std::string_view text) { return text.find_first_of("*?[") != std::st
 bool NodeMatches(const TargetSelector& selector, const NodeState& node) {
   if (!selector.nodes.empty() && !MatchesAny(selector.nodes, node.node)) return false;
   const auto& facts = node.inventory.facts();
-  return std::all_of(selector.node_facts.begin(), selector.node_facts.end(), [&](const auto& wanted) {
-    const auto at = facts.find(wanted.first);
-    return at != facts.end() && at->second == wanted.second;
-  });
+  return std::all_of(selector.node_facts.begin(), selector.node_facts.end(),
+                     [&](const auto& wanted) {
+                       const auto at = facts.find(wanted.first);
+                       return at != facts.end() && at->second == wanted.second;
+                     });
 }
 
 bool ContainerMatches(const TargetSelector& selector, const v1::ContainerInfo& container) {
   const v1::Subject& subject = container.subject();
-  if (!selector.namespaces.empty() && !Contains(selector.namespaces, subject.namespace_())) return false;
-  if (!selector.containers.empty() && !Contains(selector.containers, subject.container())) return false;
+  if (!selector.namespaces.empty() && !Contains(selector.namespaces, subject.namespace_()))
+    return false;
+  if (!selector.containers.empty() && !Contains(selector.containers, subject.container()))
+    return false;
   if (!selector.pods.empty()) {
     const auto names = selector.pods.find(subject.namespace_());
     if (names == selector.pods.end() || !Contains(names->second, subject.pod())) return false;
@@ -43,7 +47,8 @@ bool ContainerMatches(const TargetSelector& selector, const v1::ContainerInfo& c
 
 std::string IdOf(const std::string& node, const v1::Subject& subject) {
   if (!subject.pod().empty()) {
-    return fmt::format("{}/{}/{}/{}", node, subject.namespace_(), subject.pod(), subject.container());
+    return fmt::format("{}/{}/{}/{}", node, subject.namespace_(), subject.pod(),
+                       subject.container());
   }
   if (!subject.cgroup().empty()) return node + subject.cgroup();
   if (subject.pid() != 0) return fmt::format("{}/pid:{}", node, subject.pid());
@@ -59,7 +64,8 @@ class Found {
   }
   bool empty() const { return targets_.empty(); }
   std::vector<Target> Take() {
-    std::sort(targets_.begin(), targets_.end(), [](const Target& a, const Target& b) { return a.id < b.id; });
+    std::sort(targets_.begin(), targets_.end(),
+              [](const Target& a, const Target& b) { return a.id < b.id; });
     return std::move(targets_);
   }
 
@@ -82,12 +88,14 @@ void AddProcesses(const TargetSelector& selector, const NodeState& node, Found& 
 
 void AddCgroups(const TargetSelector& selector, const NodeState& node, Found& found) {
   for (const v1::ContainerInfo& container : node.inventory.containers()) {
-    if (MatchesAny(selector.cgroups, container.subject().cgroup())) found.Add(node.node, container.subject());
+    if (MatchesAny(selector.cgroups, container.subject().cgroup()))
+      found.Add(node.node, container.subject());
   }
 }
 
 // Plain paths that no inventory lists: the node itself knows whether they are there.
-void AddUnlistedCgroups(const TargetSelector& selector, const std::vector<NodeState>& nodes, Found& found) {
+void AddUnlistedCgroups(const TargetSelector& selector, const std::vector<NodeState>& nodes,
+                        Found& found) {
   for (const NodeState& node : nodes) {
     if (!node.up || !NodeMatches(selector, node)) continue;
     for (const std::string& path : selector.cgroups) {
@@ -98,12 +106,14 @@ void AddUnlistedCgroups(const TargetSelector& selector, const std::vector<NodeSt
   }
 }
 
-// Without containerNames the first container of each pod, as Chaos Mesh does; every container outside of pods.
+// Without containerNames the first container of each pod, as Chaos Mesh does; every container
+// outside of pods.
 void AddContainers(const TargetSelector& selector, const NodeState& node, Found& found) {
   std::set<std::string> pods;
   for (const v1::ContainerInfo& container : node.inventory.containers()) {
     const v1::Subject& subject = container.subject();
-    if (subject.container().empty() || subject.container() == "POD") continue;  // a pod's own cgroup, its sandbox
+    if (subject.container().empty() || subject.container() == "POD")
+      continue;  // a pod's own cgroup, its sandbox
     if (!ContainerMatches(selector, container)) continue;
     const std::string pod = subject.namespace_() + "/" + subject.pod();
     if (selector.containers.empty() && !subject.pod().empty() && !pods.insert(pod).second) continue;
@@ -129,7 +139,8 @@ class Lots {
 
 }  // namespace
 
-Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec, const std::vector<NodeState>& nodes) {
+Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec,
+                                        const std::vector<NodeState>& nodes) {
   const TargetSelector& selector = spec.selector;
   const bool by_processes = !selector.processes.empty();
   const bool by_cgroups = !selector.cgroups.empty();
@@ -164,16 +175,19 @@ Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec, const std::v
   if (by_cgroups && found.empty()) AddUnlistedCgroups(selector, nodes, found);
   std::vector<Target> targets = found.Take();
   if (!targets.empty()) return targets;
-  if (matched == 0) return Fail(ErrorCode::kNotFound, "none of {} node(s) matches the selector", nodes.size());
+  if (matched == 0)
+    return Fail(ErrorCode::kNotFound, "none of {} node(s) matches the selector", nodes.size());
   if (down + unable == matched) {
-    return Fail(ErrorCode::kNotFound, "of {} matching node(s) {} are down and {} cannot inject {}", matched, down, unable,
-                spec.fault);
+    return Fail(ErrorCode::kNotFound, "of {} matching node(s) {} are down and {} cannot inject {}",
+                matched, down, unable, spec.fault);
   }
-  return Fail(ErrorCode::kNotFound, "no container on {} matching node(s) matches the selector ({} down, {} unable)",
+  return Fail(ErrorCode::kNotFound,
+              "no container on {} matching node(s) matches the selector ({} down, {} unable)",
               matched, down, unable);
 }
 
-Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets, uint64_t seed) {
+Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets,
+                                          uint64_t seed) {
   Lots lots(seed);
   const size_t all = targets.size();
   const auto percent = [&](uint64_t share) { return std::max<size_t>(1, all * share / 100); };
@@ -186,14 +200,16 @@ Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vecto
   } else if (spec.mode == "fixed-percent") {
     count = percent(static_cast<uint64_t>(std::clamp<int64_t>(spec.mode_value, 0, 100)));
   } else if (spec.mode == "random-max-percent") {
-    count = 1 + lots.Below(percent(static_cast<uint64_t>(std::clamp<int64_t>(spec.mode_value, 0, 100))));
+    count = 1 + lots.Below(
+                    percent(static_cast<uint64_t>(std::clamp<int64_t>(spec.mode_value, 0, 100))));
   } else {
     return Fail(ErrorCode::kInvalidArgument, "spec.mode: '{}' is not known", spec.mode);
   }
   count = std::min(count, all);
   for (size_t i = 0; i < count; ++i) std::swap(targets[i], targets[i + lots.Below(all - i)]);
   targets.resize(count);
-  std::sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) { return a.id < b.id; });
+  std::sort(targets.begin(), targets.end(),
+            [](const Target& a, const Target& b) { return a.id < b.id; });
   return targets;
 }
 

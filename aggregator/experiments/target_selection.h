@@ -1,5 +1,5 @@
-// From a selector and what the nodes reported to the targets that are hit. Pure: the same seed and the same fleet give
-// the same targets, in any order of the nodes.
+// From a selector and what the nodes reported to the targets that are hit. Pure: the same seed and
+// the same fleet give the same targets, in any order of the nodes.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,17 @@
 namespace faultline {
 
 struct Target {
-  std::string id;    // node, node/namespace/pod/container, node/cgroup…, node/pid:4242, node/process:nginx
+  std::string
+      id;  // node, node/namespace/pod/container, node/cgroup…, node/pid:4242, node/process:nginx
   std::string node;
   v1::Subject subject;
 };
 
 // All that match, by id. kNotFound says why nothing does.
-Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec, const std::vector<NodeState>& nodes);
+Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec,
+                                        const std::vector<NodeState>& nodes);
 // Those of them that `mode` takes. kInvalidArgument for an unknown mode.
-Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets, uint64_t seed);
+Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets,
+                                          uint64_t seed);
 
 }  // namespace faultline

@@ -130,7 +130,8 @@ Result<FaultLabel> LabelFromJson(const json::value& value) {
   FaultLabel label;
   label.uid = TextOf(value, "uid");
   label.fault = TextOf(value, "fault");
-  if (label.uid.empty() || label.fault.empty()) return Fail(ErrorCode::kCorruption, "label: uid or fault is missing");
+  if (label.uid.empty() || label.fault.empty())
+    return Fail(ErrorCode::kCorruption, "label: uid or fault is missing");
   const auto begin = ParseInt(TextOf(value, "beginUnixNs"));
   const auto end = ParseInt(TextOf(value, "endUnixNs"));
   if (!begin || !end) return Fail(ErrorCode::kCorruption, "label {}: no begin or end", label.uid);

@@ -18,6 +18,7 @@ boost::json::object EffectToJson(const v1::Effect& effect);
 v1::Effect EffectFromJson(const boost::json::value& value);
 // injected, verified, recovered, failed … and back.
 std::string_view FaultPhaseName(v1::FaultPhase phase);
-std::string_view VerdictName(v1::Verdict verdict);  // true, false, inconclusive; empty if unspecified
+std::string_view VerdictName(
+    v1::Verdict verdict);  // true, false, inconclusive; empty if unspecified
 
 }  // namespace faultline

@@ -1,4 +1,5 @@
-// What the fault engine reads back from disk and from /proc: no bytes may crash it, and what it takes it writes the same.
+// What the fault engine reads back from disk and from /proc: no bytes may crash it, and what it
+// takes it writes the same.
 #include <google/protobuf/stubs/logging.h>
 
 #include <cstdint>
@@ -9,10 +10,13 @@
 #include "common/assert.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  static const google::protobuf::LogSilencer quiet;  // it complains about each text that is not UTF-8
+  static const google::protobuf::LogSilencer
+      quiet;  // it complains about each text that is not UTF-8
   const std::string_view text(reinterpret_cast<const char*>(bytes), size);
   if (const auto entry = faultline::DecodeJournalEntry(text)) {
-    FAULTLINE_ASSERT(faultline::DecodeJournalEntry(faultline::EncodeJournalEntry(*entry)).has_value(), "round trip");
+    FAULTLINE_ASSERT(
+        faultline::DecodeJournalEntry(faultline::EncodeJournalEntry(*entry)).has_value(),
+        "round trip");
   }
   // Behind the checksum, which no fuzzer guesses.
   faultline::v1::FaultJournalEntry entry;

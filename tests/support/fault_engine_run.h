@@ -1,4 +1,5 @@
-// A fault engine as the agent runs it, in this process: commands wait for their replies, transitions are recorded.
+// A fault engine as the agent runs it, in this process: commands wait for their replies,
+// transitions are recorded.
 #pragma once
 
 #include <condition_variable>
@@ -15,10 +16,11 @@ namespace faultline {
 class FaultEngineRun {
  public:
   FaultEngineRun(FaultEngineOptions options, const HostView& host, CgroupMounts mounts)
-      : engine_(std::move(options), host, std::move(mounts), [this](v1::FaultTransition transition) {
-          const std::lock_guard lock(mutex_);
-          transitions_.push_back(std::move(transition));
-        }) {}
+      : engine_(std::move(options), host, std::move(mounts),
+                [this](v1::FaultTransition transition) {
+                  const std::lock_guard lock(mutex_);
+                  transitions_.push_back(std::move(transition));
+                }) {}
   FaultEngine& engine() { return engine_; }
 
   v1::CommandReply Call(v1::Command command) {
@@ -34,13 +36,15 @@ class FaultEngineRun {
       waiting->ready.notify_all();
     });
     std::unique_lock lock(waiting->mutex);
-    const bool answered = waiting->ready.wait_for(lock, std::chrono::seconds(20), [&] { return waiting->reply.has_value(); });
+    const bool answered = waiting->ready.wait_for(lock, std::chrono::seconds(20),
+                                                  [&] { return waiting->reply.has_value(); });
     v1::CommandReply none;
     none.set_error_code("no_reply");
     return answered ? *waiting->reply : none;
   }
-  v1::CommandReply Inject(const std::string& uid, const std::string& fault, const v1::Subject& target,
-                          int64_t duration_ms, std::map<std::string, std::string> parameters = {},
+  v1::CommandReply Inject(const std::string& uid, const std::string& fault,
+                          const v1::Subject& target, int64_t duration_ms,
+                          std::map<std::string, std::string> parameters = {},
                           bool dry_run = false) {
     v1::Command command;
     v1::InjectFault& asked = *command.mutable_inject_fault();
@@ -65,7 +69,8 @@ class FaultEngineRun {
     return Call(std::move(command));
   }
   // The last transition of that phase; waits for it.
-  std::optional<v1::FaultTransition> Wait(const std::string& uid, v1::FaultPhase phase, int64_t timeout_ms = 10'000) {
+  std::optional<v1::FaultTransition> Wait(const std::string& uid, v1::FaultPhase phase,
+                                          int64_t timeout_ms = 10'000) {
     std::optional<v1::FaultTransition> found;
     Eventually(timeout_ms, [&] {
       const std::lock_guard lock(mutex_);

@@ -1,4 +1,5 @@
-// A target of our own for tests of faults: a cgroup in every hierarchy of this machine with one small process inside.
+// A target of our own for tests of faults: a cgroup in every hierarchy of this machine with one
+// small process inside.
 #pragma once
 
 #include <signal.h>
@@ -37,30 +38,36 @@ class FaultVictim {
     static int count = 0;
     path_ = fmt::format("/faultline-test-{}-{}", getpid(), ++count);
     for (const auto& [controller, mount] : mounts_.v1) {
-      if (controller != "cpuset" && !controller.starts_with("name=")) folders_.push_back(mount + path_);
+      if (controller != "cpuset" && !controller.starts_with("name="))
+        folders_.push_back(mount + path_);
     }
     if (!mounts_.unified.empty()) folders_.push_back(mounts_.unified + path_);
     for (const std::string& folder : folders_) made_ = mkdir(folder.c_str(), 0755) == 0 && made_;
     // Its share is large, so that a busy machine does not change what the tests measure.
     for (const std::string& folder : folders_) {
-      if (access((folder + "/cpu.shares").c_str(), W_OK) == 0) (void)WriteControl(host, folder + "/cpu.shares", "262144");
-      if (access((folder + "/cpu.weight").c_str(), W_OK) == 0) (void)WriteControl(host, folder + "/cpu.weight", "10000");
+      if (access((folder + "/cpu.shares").c_str(), W_OK) == 0)
+        (void)WriteControl(host, folder + "/cpu.shares", "262144");
+      if (access((folder + "/cpu.weight").c_str(), W_OK) == 0)
+        (void)WriteControl(host, folder + "/cpu.weight", "10000");
     }
     pid_ = fork();
     if (pid_ == 0) Live(busy_percent);
     for (const std::string& folder : folders_) {
-      made_ = WriteControl(host, folder + "/cgroup.procs", std::to_string(pid_)).has_value() && made_;
+      made_ =
+          WriteControl(host, folder + "/cgroup.procs", std::to_string(pid_)).has_value() && made_;
     }
   }
   ~FaultVictim() {
     for (const std::string& folder : folders_) {
-      if (access((folder + "/cgroup.freeze").c_str(), W_OK) == 0) (void)WriteControl(host_, folder + "/cgroup.freeze", "0");
+      if (access((folder + "/cgroup.freeze").c_str(), W_OK) == 0)
+        (void)WriteControl(host_, folder + "/cgroup.freeze", "0");
       if (access((folder + "/freezer.state").c_str(), W_OK) == 0) {
         (void)WriteControl(host_, folder + "/freezer.state", "THAWED");
       }
     }
     End();
-    for (const std::string& folder : folders_) Eventually(2000, [&] { return rmdir(folder.c_str()) == 0; });
+    for (const std::string& folder : folders_)
+      Eventually(2000, [&] { return rmdir(folder.c_str()) == 0; });
   }
   FaultVictim(const FaultVictim&) = delete;
   FaultVictim& operator=(const FaultVictim&) = delete;
@@ -81,7 +88,8 @@ class FaultVictim {
     host.mounts = mounts_;
     return TargetFolders(path_, 0, host);
   }
-  // By the kernel's count of the cgroup, over the window: independent of the fault's own measurements.
+  // By the kernel's count of the cgroup, over the window: independent of the fault's own
+  // measurements.
   double CpuCores(int64_t window_ms) const {
     const auto all = folders();
     const CgroupFolder* folder = FolderOf(all, "cpuacct");
@@ -91,7 +99,8 @@ class FaultVictim {
     const int64_t after = CgroupCpuNs(host_, *folder).value_or(0);
     const auto elapsed = std::chrono::steady_clock::now() - begin;
     return static_cast<double>(after - before) /
-           static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+           static_cast<double>(
+               std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
   }
 
  private:
@@ -99,7 +108,8 @@ class FaultVictim {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     volatile uint64_t sink = 1;
     while (true) {
-      const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(busy_percent * 100);
+      const auto end =
+          std::chrono::steady_clock::now() + std::chrono::microseconds(busy_percent * 100);
       while (std::chrono::steady_clock::now() < end) sink = sink * 3 + 1;
       usleep(static_cast<useconds_t>(10'000 - busy_percent * 100));
     }

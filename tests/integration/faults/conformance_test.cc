@@ -1,5 +1,6 @@
-// What every fault of the catalogue must do, whatever it does: refuse what it cannot honour by the parameter's name,
-// name its victims, show its effect by measurement, and leave the host as it was, also from the plan alone and twice.
+// What every fault of the catalogue must do, whatever it does: refuse what it cannot honour by the
+// parameter's name, name its victims, show its effect by measurement, and leave the host as it was,
+// also from the plan alone and twice.
 #include <gtest/gtest.h>
 
 #include <fmt/ranges.h>
@@ -13,7 +14,7 @@ namespace faultline {
 namespace {
 
 struct Example {
-  std::map<std::string, std::string> parameters;                   // of a good injection into a cgroup
+  std::map<std::string, std::string> parameters;  // of a good injection into a cgroup
   std::vector<std::pair<std::string, std::string>> bad_parameters;  // each alone is refused
 };
 
@@ -21,7 +22,12 @@ const std::map<std::string, Example>& Examples() {
   static const std::map<std::string, Example> kExamples = {
       {"cpu_stress",
        {{{"workers", "1"}, {"load", "30"}},
-        {{"workers", "0"}, {"workers", "many"}, {"workers", "100000"}, {"load", "0"}, {"load", "101"}, {"size", "1"}}}},
+        {{"workers", "0"},
+         {"workers", "many"},
+         {"workers", "100000"},
+         {"load", "0"},
+         {"load", "101"},
+         {"size", "1"}}}},
       {"process_stop", {{}, {{"signal", "9"}}}},
   };
   return kExamples;
@@ -78,7 +84,8 @@ TEST_P(Conformance, BadParametersAreRefusedByName) {
     const auto planned = Make()->Plan(bad, host);
     ASSERT_FALSE(planned) << name << "=" << value;
     EXPECT_EQ(planned.error().code, ErrorCode::kInvalidArgument);
-    EXPECT_NE(planned.error().message.find("parameters." + name), std::string::npos) << planned.error().message;
+    EXPECT_NE(planned.error().message.find("parameters." + name), std::string::npos)
+        << planned.error().message;
   }
   FaultSpec nowhere = spec;
   nowhere.target.set_cgroup("/no/such/cgroup");
@@ -92,12 +99,14 @@ TEST_P(Conformance, InjectShowsAndRecoverRestores) {
   ASSERT_TRUE(planned) << planned.error().message;
   plan = *planned;
   EXPECT_FALSE(plan->victims.empty());
-  EXPECT_NE(fmt::format("{}", fmt::join(plan->victims, " ")).find(victim->path()), std::string::npos);
+  EXPECT_NE(fmt::format("{}", fmt::join(plan->victims, " ")).find(victim->path()),
+            std::string::npos);
   const auto before = Make()->Verify(*plan, host);
   ASSERT_TRUE(before);
   EXPECT_NE(before->verdict(), v1::VERDICT_TRUE) << "nothing was injected yet";
   ASSERT_FALSE(before->measurements().empty());
-  for (const auto& measurement : before->measurements()) plan->before[measurement.name()] = measurement.during();
+  for (const auto& measurement : before->measurements())
+    plan->before[measurement.name()] = measurement.during();
   EXPECT_TRUE(Make()->Residue(*plan, host).empty()) << "planning changes nothing";
   ASSERT_TRUE(Make()->Inject(*plan, host));
   EXPECT_EQ(Verdict(), v1::VERDICT_TRUE);

@@ -1,5 +1,5 @@
-// Faults on the real kernel, on cgroups and processes of our own: the effect is there by an independent count, and
-// nothing is left afterwards, however the agent ends.
+// Faults on the real kernel, on cgroups and processes of our own: the effect is there by an
+// independent count, and nothing is left afterwards, however the agent ends.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -41,8 +41,8 @@ class RealFaults : public testing::Test {
   char State() const { return ReadProcessStat(host, static_cast<uint32_t>(victim->pid()))->state; }
 
   // Runs an engine in a child, as an agent that will be killed; returns once the fault is in force.
-  pid_t StartAgent(const std::string& uid, const std::string& fault, const v1::Subject& target, int64_t duration_ms,
-                   FaultEngineOptions options, bool stop_renewing = true) {
+  pid_t StartAgent(const std::string& uid, const std::string& fault, const v1::Subject& target,
+                   int64_t duration_ms, FaultEngineOptions options, bool stop_renewing = true) {
     int ready[2];
     EXPECT_EQ(pipe(ready), 0);
     const pid_t agent = fork();
@@ -70,7 +70,8 @@ class RealFaults : public testing::Test {
     for (const uint32_t pid : ListProcesses(host)) {
       const auto stat = ReadProcessStat(host, pid);
       const std::string words = host.fs.Read(fmt::format("/proc/{}/cmdline", pid)).value_or("");
-      if (stat && stat->parent == static_cast<uint32_t>(agent) && words.find("--guard") != std::string::npos) {
+      if (stat && stat->parent == static_cast<uint32_t>(agent) &&
+          words.find("--guard") != std::string::npos) {
         return static_cast<pid_t>(pid);
       }
     }
@@ -82,7 +83,9 @@ class RealFaults : public testing::Test {
     return entry && entry->phase() == v1::FAULT_JOURNAL_PHASE_DONE;
   }
   v1::FaultJournalEntry Entry(const std::string& uid) {
-    return FaultJournal::Open(state.root() + "/faults")->Load(uid).value_or(v1::FaultJournalEntry());
+    return FaultJournal::Open(state.root() + "/faults")
+        ->Load(uid)
+        .value_or(v1::FaultJournalEntry());
   }
 
   SystemClock clock;
@@ -108,7 +111,8 @@ TEST_F(RealFaults, CpuStressDoesWhatWasAskedAndLeavesNothing) {
   EXPECT_NEAR(during - before, 0.40, 0.05) << "before " << before;
   const auto verified = run.Wait("cpu-1", v1::FAULT_PHASE_VERIFIED);
   ASSERT_TRUE(verified);
-  EXPECT_EQ(verified->effect().verdict(), v1::VERDICT_TRUE) << verified->effect().ShortDebugString();
+  EXPECT_EQ(verified->effect().verdict(), v1::VERDICT_TRUE)
+      << verified->effect().ShortDebugString();
   EXPECT_EQ(run.Recover("cpu-1").error_code(), "");
   EXPECT_TRUE(FindWorkers(host, "cpu-1").empty());
   const auto recovered = run.Wait("cpu-1", v1::FAULT_PHASE_RECOVERED);
@@ -119,14 +123,17 @@ TEST_F(RealFaults, CpuStressDoesWhatWasAskedAndLeavesNothing) {
   EXPECT_LT(Measured(recovered->effect(), "worker_cpu_cores"), 0.01);
   EXPECT_NEAR(victim->CpuCores(1000), before, 0.05);
   EXPECT_EQ(run.Phases("cpu-1"),
-            (std::vector<v1::FaultPhase>{v1::FAULT_PHASE_REQUESTED, v1::FAULT_PHASE_PLANNED, v1::FAULT_PHASE_INJECTED,
-                                         v1::FAULT_PHASE_VERIFIED, v1::FAULT_PHASE_RECOVERED}));
+            (std::vector<v1::FaultPhase>{v1::FAULT_PHASE_REQUESTED, v1::FAULT_PHASE_PLANNED,
+                                         v1::FAULT_PHASE_INJECTED, v1::FAULT_PHASE_VERIFIED,
+                                         v1::FAULT_PHASE_RECOVERED}));
 }
 
 TEST_F(RealFaults, WorkersAreInEveryHierarchyOfTheTarget) {
   FaultEngineRun run(Options(), host, victim->mounts());
   ASSERT_TRUE(run.engine().Start());
-  ASSERT_EQ(run.Inject("cpu-2", "cpu_stress", Cgroup(), 60'000, {{"workers", "2"}, {"load", "5"}}).error_code(), "");
+  ASSERT_EQ(run.Inject("cpu-2", "cpu_stress", Cgroup(), 60'000, {{"workers", "2"}, {"load", "5"}})
+                .error_code(),
+            "");
   const auto workers = FindWorkers(host, "cpu-2");
   ASSERT_EQ(workers.size(), 2u);
   for (const CgroupFolder& folder : victim->folders()) {
@@ -171,7 +178,8 @@ TEST_F(RealFaults, StampOfInjectionIsWithin100MsOfTheOnset) {
     end = readings[i].first;
   }
   const int64_t injected = run.Wait("cpu-3", v1::FAULT_PHASE_INJECTED)->time_unix_ns();
-  std::printf("onset %+.1f ms, end %+.1f ms from the stamps\n", static_cast<double>(onset - injected) / 1e6,
+  std::printf("onset %+.1f ms, end %+.1f ms from the stamps\n",
+              static_cast<double>(onset - injected) / 1e6,
               static_cast<double>(end - recovered->time_unix_ns()) / 1e6);
   EXPECT_LT(std::abs(onset - injected), 100 * kNsPerMs);
   EXPECT_LT(std::abs(end - recovered->time_unix_ns()), 100 * kNsPerMs);
@@ -214,7 +222,8 @@ TEST_F(RealFaults, GuardianRecoversWhenTheAgentIsKilled) {
   Kill(agent, SIGKILL);
   ASSERT_TRUE(Eventually(1000, [&] { return Done("stop-3"); }));
   const auto took = std::chrono::steady_clock::now() - begin;
-  std::printf("recovered %.1f ms after SIGKILL\n", std::chrono::duration<double, std::milli>(took).count());
+  std::printf("recovered %.1f ms after SIGKILL\n",
+              std::chrono::duration<double, std::milli>(took).count());
   EXPECT_GT(victim->CpuCores(500), 0.03);
   EXPECT_EQ(Entry("stop-3").cause_of_end(), "agent_killed");
   EXPECT_EQ(Entry("stop-3").recovered_by(), "guardian");
@@ -253,11 +262,14 @@ TEST_F(RealFaults, KilledAtRandomMomentsTheHostIsRestored) {
     Kill(agent, SIGKILL);
     const auto begin = std::chrono::steady_clock::now();
     const auto journal = FaultJournal::Open(state.root() + "/faults");
-    EXPECT_TRUE(Eventually(1500, [&] {
-      const auto entry = journal->Load(uid);
-      const bool undone = !entry || entry->phase() == v1::FAULT_JOURNAL_PHASE_DONE;
-      return undone && FindWorkers(host, uid).empty();
-    })) << "round " << round;
+    EXPECT_TRUE(Eventually(1500,
+                           [&] {
+                             const auto entry = journal->Load(uid);
+                             const bool undone =
+                                 !entry || entry->phase() == v1::FAULT_JOURNAL_PHASE_DONE;
+                             return undone && FindWorkers(host, uid).empty();
+                           }))
+        << "round " << round;
     const auto took = std::chrono::steady_clock::now() - begin;
     slowest_ms = std::max(slowest_ms, std::chrono::duration<double, std::milli>(took).count());
     EXPECT_GT(victim->CpuCores(300), 0.03) << "round " << round;
@@ -270,7 +282,8 @@ TEST_F(RealFaults, GuardianSleepsWhenNothingIsInForce) {
   ASSERT_TRUE(run.engine().Start());
   pid_t guardian = 0;
   ASSERT_TRUE(Eventually(5000, [&] { return (guardian = GuardianOf(getpid())) > 0; }));
-  ASSERT_TRUE(Eventually(5000, [&] { return ReadProcessStat(host, static_cast<uint32_t>(guardian))->state == 'S'; }));
+  ASSERT_TRUE(Eventually(
+      5000, [&] { return ReadProcessStat(host, static_cast<uint32_t>(guardian))->state == 'S'; }));
   const auto switches = [&] {
     const std::string text = host.fs.Read(fmt::format("/proc/{}/status", guardian)).value_or("");
     const size_t at = text.find("voluntary_ctxt_switches:");
@@ -286,7 +299,8 @@ TEST_F(RealFaults, WorkersEndWithTheAgent) {
   const pid_t agent = StartAgent("cpu-4", "cpu_stress", Cgroup(), 60'000, Options());
   ASSERT_EQ(FindWorkers(host, "cpu-4").size(), 1u);
   Kill(agent, SIGKILL);
-  EXPECT_TRUE(Eventually(1000, [&] { return FindWorkers(host, "cpu-4").empty() && Done("cpu-4"); }));
+  EXPECT_TRUE(
+      Eventually(1000, [&] { return FindWorkers(host, "cpu-4").empty() && Done("cpu-4"); }));
 }
 
 TEST_F(RealFaults, GuardianRecoversWhenTheAgentHangsAndTheLeaseRunsOut) {
@@ -340,13 +354,15 @@ TEST_F(RealFaults, ProtectedAndForeignTargetsAreRefused) {
   EXPECT_EQ(run.Inject("no-1", "process_stop", target, 1000).error_code(), "permission_denied");
   target.set_pid(static_cast<uint32_t>(getpid()));
   EXPECT_EQ(run.Inject("no-2", "process_stop", target, 1000).error_code(), "permission_denied");
-  EXPECT_EQ(run.Inject("no-3", "process_stop", v1::Subject(), 1000).error_code(), "permission_denied");
+  EXPECT_EQ(run.Inject("no-3", "process_stop", v1::Subject(), 1000).error_code(),
+            "permission_denied");
   target.Clear();
   target.set_cgroup("/no/such/cgroup");
   EXPECT_EQ(run.Inject("no-4", "cpu_stress", target, 1000).error_code(), "not_found");
   EXPECT_EQ(run.Inject("no-5", "cpu_stress", Cgroup(), 0).error_code(), "invalid_argument");
   EXPECT_EQ(run.Inject("../no-6", "cpu_stress", Cgroup(), 1000).error_code(), "invalid_argument");
-  EXPECT_EQ(run.Inject("no-7", "cpu_stress", Cgroup(), 1000, {{"load", "0"}}).error_code(), "invalid_argument");
+  EXPECT_EQ(run.Inject("no-7", "cpu_stress", Cgroup(), 1000, {{"load", "0"}}).error_code(),
+            "invalid_argument");
   EXPECT_EQ(run.Inject("no-8", "no_such_fault", Cgroup(), 1000).error_code(), "unsupported");
   const auto dry = run.Inject("dry", "cpu_stress", Cgroup(), 1000, {}, true);
   ASSERT_EQ(dry.faults_size(), 1);

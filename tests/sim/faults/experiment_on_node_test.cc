@@ -1,6 +1,7 @@
-// Experiments on a real node: the aggregator's controller, fleet, objects and ground truth on one side, the agent's fault
-// engine and this machine's kernel on the other; commands and transitions are handed over without a network between.
-// The kernel's own count of the target's CPU time says whether labels and conditions are true.
+// Experiments on a real node: the aggregator's controller, fleet, objects and ground truth on one
+// side, the agent's fault engine and this machine's kernel on the other; commands and transitions
+// are handed over without a network between. The kernel's own count of the target's CPU time says
+// whether labels and conditions are true.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -28,7 +29,8 @@ class ExperimentOnNode : public testing::Test {
     StartNode();
     v1::Hello hello;
     hello.set_node("here");
-    for (const FaultRow& row : FaultCatalogue()) hello.add_capabilities("fault/" + std::string(row.name));
+    for (const FaultRow& row : FaultCatalogue())
+      hello.add_capabilities("fault/" + std::string(row.name));
     fleet.OnHello("here", hello);
     v1::Inventory inventory;
     inventory.add_containers()->mutable_subject()->set_cgroup(victim->path());
@@ -58,10 +60,11 @@ class ExperimentOnNode : public testing::Test {
     ASSERT_TRUE(engine->Start());
   }
   void Apply(const std::string& fault, const std::string& duration, const std::string& more = "") {
-    const auto parsed = objects.Parse(fmt::format(
-        "apiVersion: faultline.io/v1\nkind: Experiment\nmetadata: {{name: x}}\nspec:\n  fault: {}\n  duration: {}\n"
-        "  selector: {{cgroups: [\"{}\"]}}\n{}",
-        fault, duration, victim->path(), more));
+    const auto parsed =
+        objects.Parse(fmt::format("apiVersion: faultline.io/v1\nkind: Experiment\nmetadata: "
+                                  "{{name: x}}\nspec:\n  fault: {}\n  duration: {}\n"
+                                  "  selector: {{cgroups: [\"{}\"]}}\n{}",
+                                  fault, duration, victim->path(), more));
     ASSERT_TRUE(parsed) << parsed.error().message;
     const auto applied = objects.Apply(parsed->front());
     ASSERT_TRUE(applied) << applied.error().message;
@@ -72,7 +75,8 @@ class ExperimentOnNode : public testing::Test {
     const json::value& status = object->body.at("status");
     if (type == "phase") return std::string(status.at("phase").get_string());
     for (const json::value& condition : status.at("conditions").get_array()) {
-      if (condition.at("type").get_string() == type) return std::string(condition.at("status").get_string());
+      if (condition.at("type").get_string() == type)
+        return std::string(condition.at("status").get_string());
     }
     return "";
   }
@@ -129,9 +133,11 @@ TEST_F(ExperimentOnNode, HaltUndoesAtOnceAndIsRemembered) {
   ASSERT_TRUE(Becomes("AllInjected", "True"));
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(experiments->Halt("somebody"));
-  ASSERT_TRUE(Eventually(3000, [&] { return truth.Active().empty() || victim->CpuCores(50) > 0.03; }));
-  std::printf("halted in %.0f ms\n",
-              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+  ASSERT_TRUE(
+      Eventually(3000, [&] { return truth.Active().empty() || victim->CpuCores(50) > 0.03; }));
+  std::printf(
+      "halted in %.0f ms\n",
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
   ASSERT_TRUE(Becomes("phase", "Finished"));
   experiments.reset();
   experiments.emplace(&objects, &fleet, &truth, &clock);
@@ -157,7 +163,8 @@ TEST_F(ExperimentOnNode, AgentThatRestartsTellsHowItEnded) {
 
 TEST_F(ExperimentOnNode, LabelObjectsAreGroundTruth) {
   const auto parsed = objects.Parse(
-      "apiVersion: faultline.io/v1\nkind: Label\nmetadata: {name: l}\nspec:\n  fault: disk_full\n  node: n\n"
+      "apiVersion: faultline.io/v1\nkind: Label\nmetadata: {name: l}\nspec:\n  fault: disk_full\n  "
+      "node: n\n"
       "  begin: 2026-11-20T12:00:00Z\n  end: 2026-11-20T12:01:00Z\n");
   ASSERT_TRUE(parsed && objects.Apply(parsed->front()));
   ASSERT_TRUE(Eventually(3000, [&] { return truth.Between(0, INT64_MAX).size() == 1; }));

@@ -1,5 +1,5 @@
-// The engine's order, with a fault that changes a file and can be made to fail or to end the process at any step. The
-// host is that file: whatever happens, it must be as it was.
+// The engine's order, with a fault that changes a file and can be made to fail or to end the
+// process at any step. The host is that file: whatever happens, it must be as it was.
 #include "agent/faults/fault_engine.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,8 @@ class FileFault final : public Fault {
  public:
   Result<FaultPlan> Plan(const FaultSpec& spec, const FaultHost&) override {
     Step();
-    if (spec.parameters.contains("bad")) return Fail(ErrorCode::kInvalidArgument, "parameters.bad: bad");
+    if (spec.parameters.contains("bad"))
+      return Fail(ErrorCode::kInvalidArgument, "parameters.bad: bad");
     FaultPlan plan;
     plan.spec = spec;
     plan.victims = {"file " + g_file};
@@ -129,12 +130,14 @@ TEST_F(EngineTest, LifeInOrder) {
   EXPECT_TRUE(run.Wait("a", v1::FAULT_PHASE_RECOVERED));
   EXPECT_EQ(run.Recover("a").error_code(), "") << "twice is fine";
   EXPECT_EQ(run.Recover("b").error_code(), "not_found");
-  EXPECT_EQ(run.Phases("a"), (std::vector<v1::FaultPhase>{v1::FAULT_PHASE_REQUESTED, v1::FAULT_PHASE_PLANNED,
-                                                          v1::FAULT_PHASE_INJECTED, v1::FAULT_PHASE_VERIFIED,
-                                                          v1::FAULT_PHASE_RECOVERED}));
+  EXPECT_EQ(run.Phases("a"),
+            (std::vector<v1::FaultPhase>{v1::FAULT_PHASE_REQUESTED, v1::FAULT_PHASE_PLANNED,
+                                         v1::FAULT_PHASE_INJECTED, v1::FAULT_PHASE_VERIFIED,
+                                         v1::FAULT_PHASE_RECOVERED}));
 }
 
-// The property that counts: killed at any step, the next start leaves the host as it was, and nothing undone.
+// The property that counts: killed at any step, the next start leaves the host as it was, and
+// nothing undone.
 TEST_F(EngineTest, KilledAtAnyStepTheHostIsRestored) {
   int die_at = 1;
   for (;; ++die_at) {
@@ -152,7 +155,8 @@ TEST_F(EngineTest, KilledAtAnyStepTheHostIsRestored) {
       command.mutable_inject_fault()->set_fault("file");
       command.mutable_inject_fault()->set_duration_ms(50);
       engine.Handle(command, [&](const v1::CommandReply&) { answered = true; });
-      // The fault ends by its own duration; both measurements are over when the journal has `after`.
+      // The fault ends by its own duration; both measurements are over when the journal has
+      // `after`.
       const auto journal = FaultJournal::Open(options.state_dir + "/faults");
       const bool over = Eventually(5000, [&] {
         const auto entry = journal->Load("k");
@@ -173,7 +177,8 @@ TEST_F(EngineTest, KilledAtAnyStepTheHostIsRestored) {
       EXPECT_EQ(run.engine().WhyOff().find("earlier run"), std::string::npos);
       const v1::CommandReply list = run.List();
       for (const auto& fault : list.faults()) {
-        EXPECT_TRUE(fault.phase() == v1::FAULT_PHASE_RECOVERED || fault.phase() == v1::FAULT_PHASE_FAILED);
+        EXPECT_TRUE(fault.phase() == v1::FAULT_PHASE_RECOVERED ||
+                    fault.phase() == v1::FAULT_PHASE_FAILED);
         EXPECT_EQ(fault.residue_size(), 0);
       }
     }
@@ -194,7 +199,8 @@ TEST_F(EngineTest, LimitsAreNamed) {
   EXPECT_EQ(run.Inject("a", "none", {}, 1000).error_code(), "unsupported");
   EXPECT_EQ(run.Inject("a", "file", {}, 0).error_message(), "duration: a fault must have one");
   EXPECT_EQ(run.Inject("a", "file", {}, 10'001).error_code(), "invalid_argument");
-  EXPECT_EQ(run.Inject("a", "file", {}, 1000, {{"bad", "1"}}).error_message(), "parameters.bad: bad");
+  EXPECT_EQ(run.Inject("a", "file", {}, 1000, {{"bad", "1"}}).error_message(),
+            "parameters.bad: bad");
   EXPECT_EQ(ReadHost(), "original");
   ASSERT_EQ(run.Inject("a", "file", {}, 10'000).error_code(), "");
   EXPECT_EQ(run.Inject("b", "file", {}, 1000).error_code(), "resource_exhausted");

@@ -23,7 +23,8 @@ class JournalTest : public testing::Test {
  protected:
   std::vector<std::string> Files() {
     std::vector<std::string> names;
-    for (const auto& file : std::filesystem::directory_iterator(folder)) names.push_back(file.path().filename());
+    for (const auto& file : std::filesystem::directory_iterator(folder))
+      names.push_back(file.path().filename());
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -73,9 +74,11 @@ TEST_F(JournalTest, UnreadableIsNamedAndSetAside) {
   EXPECT_EQ(contents->entries.size(), 1u);
   ASSERT_EQ(contents->unreadable.size(), 2u);
   EXPECT_TRUE(contents->unreadable[0].starts_with("bad.fault: "));
-  EXPECT_TRUE(contents->unreadable[1].starts_with("other.fault: ")) << "a file must be about the fault it is named after";
+  EXPECT_TRUE(contents->unreadable[1].starts_with("other.fault: "))
+      << "a file must be about the fault it is named after";
   journal->SetAsideUnreadable();
-  EXPECT_EQ(Files(), (std::vector<std::string>{"bad.fault.corrupt", "good.fault", "other.fault.corrupt"}));
+  EXPECT_EQ(Files(),
+            (std::vector<std::string>{"bad.fault.corrupt", "good.fault", "other.fault.corrupt"}));
 }
 
 TEST_F(JournalTest, NamesThatAreNoFileNamesAreRefused) {

@@ -12,7 +12,8 @@ namespace {
 
 TEST(ProcessStat, NameMayHoldAnything) {
   const auto stat = ParseProcessStat(
-      "42 (a) b (\xff) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 7788 100 200 18446744073709551615");
+      "42 (a) b (\xff) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 7788 100 200 "
+      "18446744073709551615");
   ASSERT_TRUE(stat) << stat.error().message;
   EXPECT_EQ(stat->comm, "a) b (\xef\xbf\xbd");
   EXPECT_EQ(stat->state, 'S');
@@ -60,7 +61,8 @@ TEST(ProtectedProcesses, NamesAndReasons) {
   EXPECT_EQ(why(4242, "nginx"), "");
   EXPECT_NE(why(1, "nginx"), "");
   EXPECT_NE(why(77, "nginx"), "");
-  for (const char* name : {"kubelet", "containerd", "containerd-shim", "sshd", "systemd", "faultline-agent"}) {
+  for (const char* name :
+       {"kubelet", "containerd", "containerd-shim", "sshd", "systemd", "faultline-agent"}) {
     EXPECT_NE(why(4242, name), "") << name;
   }
   stat.kernel_thread = true;

@@ -1,4 +1,5 @@
-// The controller with real objects and a real fleet; the node behind it is a table of what it was told.
+// The controller with real objects and a real fleet; the node behind it is a table of what it was
+// told.
 #include "aggregator/experiments/experiments.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +35,9 @@ class ExperimentsTest : public testing::Test {
     container.mutable_subject()->set_container("server");
     container.mutable_subject()->set_cgroup("/tour/server");
     fleet.OnInventory("n1", inventory);
-    fleet.SetSender([this](const std::string& node, const v1::Command& command) { return Take(node, command); });
+    fleet.SetSender([this](const std::string& node, const v1::Command& command) {
+      return Take(node, command);
+    });
     Run();
   }
   void TearDown() override { experiments.reset(); }
@@ -94,10 +97,11 @@ class ExperimentsTest : public testing::Test {
 
   void Apply(const std::string& more = "", const std::string& selector = "cgroups: [/tour/server]",
              const std::string& duration = "60s") {
-    const auto parsed = objects.Parse(fmt::format(
-        "apiVersion: faultline.io/v1\nkind: Experiment\nmetadata:\n  name: x\nspec:\n  fault: cpu_stress\n"
-        "  duration: {}\n  selector:\n    {}\n{}",
-        duration, selector, more));
+    const auto parsed =
+        objects.Parse(fmt::format("apiVersion: faultline.io/v1\nkind: Experiment\nmetadata:\n  "
+                                  "name: x\nspec:\n  fault: cpu_stress\n"
+                                  "  duration: {}\n  selector:\n    {}\n{}",
+                                  duration, selector, more));
     ASSERT_TRUE(parsed) << parsed.error().message;
     const auto applied = objects.Apply(parsed->front());
     ASSERT_TRUE(applied) << applied.error().message;
@@ -119,15 +123,17 @@ class ExperimentsTest : public testing::Test {
     if (conditions == nullptr) return "";
     for (const json::value& condition : conditions->get_array()) {
       if (condition.at("type").get_string() != type) continue;
-      return std::string(condition.at("status").get_string()) + "/" + std::string(condition.at("reason").get_string());
+      return std::string(condition.at("status").get_string()) + "/" +
+             std::string(condition.at("reason").get_string());
     }
     return "";
   }
   size_t Told(bool recover) {
     const std::lock_guard lock(mutex);
-    return static_cast<size_t>(std::count_if(commands.begin(), commands.end(), [&](const v1::Command& command) {
-      return recover ? command.has_recover_fault() : command.has_inject_fault();
-    }));
+    return static_cast<size_t>(
+        std::count_if(commands.begin(), commands.end(), [&](const v1::Command& command) {
+          return recover ? command.has_recover_fault() : command.has_inject_fault();
+        }));
   }
   void Annotate(const std::string& name, const json::value& value) {
     const json::value patch = {{"metadata", {{"annotations", {{name, value}}}}}};
@@ -179,7 +185,8 @@ TEST_F(ExperimentsTest, WholeCourse) {
 
 TEST_F(ExperimentsTest, NothingSelectedIsNeverSuccess) {
   Apply("", "namespaces: [none]");
-  ASSERT_TRUE(Eventually([&] { return Is("Selected") == "Unknown/NothingMatches"; })) << "they may still appear";
+  ASSERT_TRUE(Eventually([&] { return Is("Selected") == "Unknown/NothingMatches"; }))
+      << "they may still appear";
   ASSERT_TRUE(Eventually([&] { return Is("Selected") == "False/NothingMatches"; }));
   EXPECT_EQ(Phase(), "Failed");
   EXPECT_EQ(Is("Verified"), "False/NothingSelected");
@@ -267,7 +274,8 @@ TEST_F(ExperimentsTest, RestartGoesOnWhereItWas) {
 
 TEST_F(ExperimentsTest, PolicyIsRespected) {
   const auto policy = objects.Parse(
-      "apiVersion: faultline.io/v1\nkind: Policy\nmetadata: {name: p}\nspec: {protectedNodes: [n1]}\n");
+      "apiVersion: faultline.io/v1\nkind: Policy\nmetadata: {name: p}\nspec: {protectedNodes: "
+      "[n1]}\n");
   ASSERT_TRUE(policy && objects.Apply(policy->front()));
   Apply();
   ASSERT_TRUE(Eventually([&] { return Is("Selected") == "False/PolicyRefuses"; }));

@@ -9,8 +9,8 @@ namespace {
 
 namespace json = boost::json;
 
-v1::ContainerInfo Container(const std::string& name_space, const std::string& pod, const std::string& container,
-                            const std::string& app) {
+v1::ContainerInfo Container(const std::string& name_space, const std::string& pod,
+                            const std::string& container, const std::string& app) {
   v1::ContainerInfo info;
   info.mutable_subject()->set_namespace_(name_space);
   info.mutable_subject()->set_pod(pod);
@@ -38,12 +38,15 @@ std::vector<NodeState> Nodes() {
   v1::ContainerInfo plain;
   plain.mutable_subject()->set_container("tour-server");
   plain.mutable_subject()->set_cgroup("/tour/server");
-  return {Node("n1", {Container("shop", "cart-0", "app", "cart"), Container("shop", "cart-0", "sidecar", "cart"),
+  return {Node("n1", {Container("shop", "cart-0", "app", "cart"),
+                      Container("shop", "cart-0", "sidecar", "cart"),
                       Container("shop", "pay-0", "app", "pay"), plain}),
-          Node("n2", {Container("shop", "cart-1", "app", "cart"), Container("kube-system", "dns", "dns", "dns")})};
+          Node("n2", {Container("shop", "cart-1", "app", "cart"),
+                      Container("kube-system", "dns", "dns", "dns")})};
 }
 
-ExperimentSpec Spec(std::string_view selector, const std::string& mode = "all", const std::string& value = "") {
+ExperimentSpec Spec(std::string_view selector, const std::string& mode = "all",
+                    const std::string& value = "") {
   const json::object body = {{"spec",
                               {{"fault", "cpu_stress"},
                                {"duration", "10s"},
@@ -65,19 +68,25 @@ std::string Ids(const Result<std::vector<Target>>& targets) {
 std::string Find(std::string_view selector) { return Ids(FindTargets(Spec(selector), Nodes())); }
 
 TEST(TargetSelection, EachSelectorChoosesItsOwn) {
-  EXPECT_EQ(Find(R"({"namespaces": ["shop"]})"), "n1/shop/cart-0/app n1/shop/pay-0/app n2/shop/cart-1/app");
-  EXPECT_EQ(Find(R"({"labelSelectors": {"app": "cart"}})"), "n1/shop/cart-0/app n2/shop/cart-1/app");
-  EXPECT_EQ(Find(R"({"expressionSelectors": [{"key": "app", "operator": "NotIn", "values": ["cart", "dns"]}],
+  EXPECT_EQ(Find(R"({"namespaces": ["shop"]})"),
+            "n1/shop/cart-0/app n1/shop/pay-0/app n2/shop/cart-1/app");
+  EXPECT_EQ(Find(R"({"labelSelectors": {"app": "cart"}})"),
+            "n1/shop/cart-0/app n2/shop/cart-1/app");
+  EXPECT_EQ(
+      Find(
+          R"({"expressionSelectors": [{"key": "app", "operator": "NotIn", "values": ["cart", "dns"]}],
                      "namespaces": ["shop"]})"),
-            "n1/shop/pay-0/app");
-  EXPECT_EQ(Find(R"({"pods": {"shop": ["cart-0"]}, "containerNames": ["sidecar"]})"), "n1/shop/cart-0/sidecar");
+      "n1/shop/pay-0/app");
+  EXPECT_EQ(Find(R"({"pods": {"shop": ["cart-0"]}, "containerNames": ["sidecar"]})"),
+            "n1/shop/cart-0/sidecar");
   EXPECT_EQ(Find(R"({"nodes": ["n2"], "labelSelectors": {"app": "cart"}})"), "n2/shop/cart-1/app");
   EXPECT_EQ(Find(R"({"nodes": ["n*"]})"), "n1 n2");
   EXPECT_EQ(Find(R"({"nodeSelectors": {"zone": "b"}})"), "n2");
   EXPECT_EQ(Find(R"({"cgroups": ["/tour/*"]})"), "n1/tour/server");
   EXPECT_EQ(Find(R"({"nodes": ["n2"], "cgroups": ["/not/listed"]})"), "n2/not/listed");
   EXPECT_EQ(Find(R"({"containerNames": ["tour-server"]})"), "n1/tour/server");
-  EXPECT_EQ(Find(R"({"nodes": ["n1"], "processes": ["4242", "nginx"]})"), "n1/pid:4242 n1/process:nginx");
+  EXPECT_EQ(Find(R"({"nodes": ["n1"], "processes": ["4242", "nginx"]})"),
+            "n1/pid:4242 n1/process:nginx");
 }
 
 TEST(TargetSelection, NothingIsNeverEverything) {
@@ -95,7 +104,9 @@ TEST(TargetSelection, NothingIsNeverEverything) {
 TEST(TargetSelection, OneWayOfSelectingAtATime) {
   const json::object body = {
       {"spec",
-       {{"fault", "cpu_stress"}, {"duration", "1s"}, {"selector", json::parse(R"({"cgroups":["/a"],"processes":["x"]})")}}}};
+       {{"fault", "cpu_stress"},
+        {"duration", "1s"},
+        {"selector", json::parse(R"({"cgroups":["/a"],"processes":["x"]})")}}}};
   EXPECT_FALSE(ReadExperimentSpec(body));
 }
 
@@ -135,20 +146,25 @@ TEST(TargetSelection, SeedDecidesAndNodesOrderDoesNot) {
   EXPECT_EQ(hit.size(), 3u) << "every target gets its turn";
 }
 
-std::string Check(std::string_view policy, std::string_view selector, std::set<std::string> under_fault = {}) {
+std::string Check(std::string_view policy, std::string_view selector,
+                  std::set<std::string> under_fault = {}) {
   const json::object body = {{"metadata", {{"name", "p"}}}, {"spec", json::parse(policy)}};
   const ExperimentSpec spec = Spec(selector);
-  const auto checked = CheckBlastRadius({body}, spec, *FindTargets(spec, Nodes()), {2, std::move(under_fault)});
+  const auto checked =
+      CheckBlastRadius({body}, spec, *FindTargets(spec, Nodes()), {2, std::move(under_fault)});
   return checked ? "" : checked.error().message;
 }
 
 TEST(BlastRadius, PoliciesRefuseByName) {
   EXPECT_EQ(Check(R"({"protectedNodes": ["n2"]})", R"({"nodes": ["n1"]})"), "");
-  EXPECT_EQ(Check(R"({"protectedNodes": ["n2"]})", R"({"nodes": ["n*"]})"), "policy p: protectedNodes: n2");
-  EXPECT_EQ(Check(R"({"protectedNamespaces": ["kube-*"]})", R"({"labelSelectors": {"app": "dns"}})"),
-            "policy p: protectedNamespaces: n2/kube-system/dns/dns");
-  EXPECT_EQ(Check(R"({"protectedProcesses": ["nginx"]})", R"({"nodes": ["n1"], "processes": ["nginx"]})"),
-            "policy p: protectedProcesses: n1/process:nginx");
+  EXPECT_EQ(Check(R"({"protectedNodes": ["n2"]})", R"({"nodes": ["n*"]})"),
+            "policy p: protectedNodes: n2");
+  EXPECT_EQ(
+      Check(R"({"protectedNamespaces": ["kube-*"]})", R"({"labelSelectors": {"app": "dns"}})"),
+      "policy p: protectedNamespaces: n2/kube-system/dns/dns");
+  EXPECT_EQ(
+      Check(R"({"protectedProcesses": ["nginx"]})", R"({"nodes": ["n1"], "processes": ["nginx"]})"),
+      "policy p: protectedProcesses: n1/process:nginx");
   EXPECT_EQ(Check(R"({"allowedFaults": ["process_stop"]})", R"({"nodes": ["n1"]})"),
             "policy p: allowedFaults: cpu_stress");
   EXPECT_EQ(Check(R"({"maxNodes": 1})", R"({"nodes": ["n*"]})"),

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kBegin = 1'795'176'000 * kNsPerSecond;
 
-v1::FaultTransition Transition(v1::FaultPhase phase, int64_t time_unix_ns, const std::string& uid = "f1") {
+v1::FaultTransition Transition(v1::FaultPhase phase, int64_t time_unix_ns,
+                               const std::string& uid = "f1") {
   v1::FaultTransition transition;
   transition.set_fault_uid(uid);
   transition.set_experiment("default/x");
@@ -60,7 +61,8 @@ TEST_F(GroundTruthTest, IntervalIsOnOurClock) {
 
 TEST_F(GroundTruthTest, HearingItTwiceChangesNothing) {
   for (int round = 0; round < 2; ++round) {
-    truth.Apply("n1", Transition(v1::FAULT_PHASE_INJECTED, kBegin), round);  // the offset has moved a little
+    truth.Apply("n1", Transition(v1::FAULT_PHASE_INJECTED, kBegin),
+                round);  // the offset has moved a little
     truth.Apply("n1", Verified(v1::VERDICT_TRUE), 0);
     truth.Apply("n1", Transition(v1::FAULT_PHASE_RECOVERED, kBegin + kNsPerSecond), round);
   }
