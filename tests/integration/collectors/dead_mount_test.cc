@@ -1,5 +1,5 @@
-// A mount that never answers, for real: a FUSE filesystem whose server does nothing. It lives in a mount namespace of this
-// process alone, so that nobody else on the machine meets it.
+// A mount that never answers, for real: a FUSE filesystem whose server does nothing. It lives in a
+// mount namespace of this process alone, so that nobody else on the machine meets it.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -23,7 +23,8 @@ class DeadMount {
   // The reason why there can be none here; empty when it is mounted.
   std::string MountAt(const std::string& folder) {
     if (unshare(CLONE_NEWNS) != 0) return fmt::format("unshare: {}", std::strerror(errno));
-    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "cannot make mounts private";
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      return "cannot make mounts private";
     fd_ = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fd_ < 0) return fmt::format("/dev/fuse: {}", std::strerror(errno));
     const std::string options = fmt::format("fd={},rootmode=40000,user_id=0,group_id=0", fd_);
@@ -57,18 +58,23 @@ TEST(DeadMount, IsReportedAndHoldsNobodyUp) {
   TempTree tree;
   tree.Folder("/dead");
   tree.Folder("/live");
-  tree.File("/proc/1/mounts", "one /live ext4 rw 0 0\ndead /dead fuse.dead rw 0 0\ntwo / ext4 rw 0 0\n");
+  tree.File("/proc/1/mounts",
+            "one /live ext4 rw 0 0\ndead /dead fuse.dead rw 0 0\ntwo / ext4 rw 0 0\n");
   DeadMount dead;
   if (const std::string reason = dead.MountAt(tree.root() + "/dead"); !reason.empty()) {
     GTEST_SKIP() << "no FUSE mount here: " << reason;
   }
   CollectorPass pass("filesystem", tree.root());
-  const std::string on_dead = R"(node_filesystem_device_error{device="dead",fstype="fuse.dead",mountpoint="/dead"})";
-  const std::string on_live = R"(node_filesystem_device_error{device="one",fstype="ext4",mountpoint="/live"})";
-  const std::string on_root = R"(node_filesystem_device_error{device="two",fstype="ext4",mountpoint="/"})";
+  const std::string on_dead =
+      R"(node_filesystem_device_error{device="dead",fstype="fuse.dead",mountpoint="/dead"})";
+  const std::string on_live =
+      R"(node_filesystem_device_error{device="one",fstype="ext4",mountpoint="/live"})";
+  const std::string on_root =
+      R"(node_filesystem_device_error{device="two",fstype="ext4",mountpoint="/"})";
   const auto begin = SteadyClock::now();
   pass.Run();
-  EXPECT_LT(SteadyClock::now() - begin, std::chrono::seconds(5));  // half a second of patience, once
+  EXPECT_LT(SteadyClock::now() - begin,
+            std::chrono::seconds(5));  // half a second of patience, once
   EXPECT_EQ(pass.out.Value(on_dead), 1);
   EXPECT_EQ(pass.out.Value(on_live), 0);
   EXPECT_EQ(pass.out.Value(on_root), 0);
