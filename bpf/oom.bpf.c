@@ -1,5 +1,6 @@
-// OOM kills with their victim and its memory cgroup. The raw tracepoint hands out the victim itself on newer kernels;
-// on older ones only its pid, and user space asks /proc before the victim is gone.
+// OOM kills with their victim and its memory cgroup. The raw tracepoint hands out the victim itself
+// on newer kernels; on older ones only its pid, and user space asks /proc before the victim is
+// gone.
 #include "kernel.h"
 
 #include <bpf/bpf_helpers.h>
@@ -14,10 +15,10 @@ struct {
   __uint(max_entries, 64 * 1024);
 } kills SEC(".maps");
 
-static __always_inline struct oom_record *new_record(void) {
-  struct account *account = my_account();
+static __always_inline struct oom_record* new_record(void) {
+  struct account* account = my_account();
   account->produced++;
-  struct oom_record *record = bpf_ringbuf_reserve(&kills, sizeof *record, 0);
+  struct oom_record* record = bpf_ringbuf_reserve(&kills, sizeof *record, 0);
   if (!record) {
     account->dropped_ring_full++;
     return 0;
@@ -28,8 +29,8 @@ static __always_inline struct oom_record *new_record(void) {
 }
 
 SEC("?tp_btf/mark_victim")
-int BPF_PROG(oom_victim, struct task_struct *victim) {
-  struct oom_record *record = new_record();
+int BPF_PROG(oom_victim, struct task_struct* victim) {
+  struct oom_record* record = new_record();
   if (!record) return 0;
   record->cgroup = memory_key(victim);
   record->pid = victim->tgid;
@@ -39,8 +40,8 @@ int BPF_PROG(oom_victim, struct task_struct *victim) {
 }
 
 SEC("?tracepoint/oom/mark_victim")
-int oom_victim_tp(struct trace_event_raw_mark_victim *context) {
-  struct oom_record *record = new_record();
+int oom_victim_tp(struct trace_event_raw_mark_victim* context) {
+  struct oom_record* record = new_record();
   if (!record) return 0;
   record->cgroup = 0;
   record->pid = context->pid;

@@ -1,5 +1,6 @@
-// exec and exit of every process (not of threads): a record each, and exact counts by cgroup that do not depend on
-// the ring's room. Records wake nobody: they are read once a pass, or when the ring is half full.
+// exec and exit of every process (not of threads): a record each, and exact counts by cgroup that
+// do not depend on the ring's room. Records wake nobody: they are read once a pass, or when the
+// ring is half full.
 #include "kernel.h"
 
 #include <bpf/bpf_helpers.h>
@@ -25,8 +26,8 @@ struct {
 
 static const struct process_counts no_counts;
 
-static __always_inline struct process_counts *counts_of(__u64 cgroup) {
-  struct process_counts *entry = bpf_map_lookup_elem(&counts, &cgroup);
+static __always_inline struct process_counts* counts_of(__u64 cgroup) {
+  struct process_counts* entry = bpf_map_lookup_elem(&counts, &cgroup);
   if (entry) return entry;
   bpf_map_update_elem(&counts, &cgroup, &no_counts, BPF_NOEXIST);
   entry = bpf_map_lookup_elem(&counts, &cgroup);
@@ -34,10 +35,11 @@ static __always_inline struct process_counts *counts_of(__u64 cgroup) {
   return entry;
 }
 
-static __always_inline struct process_record *new_record(struct task_struct *task, __u64 cgroup, __u32 step) {
-  struct account *account = my_account();
+static __always_inline struct process_record* new_record(struct task_struct* task, __u64 cgroup,
+                                                         __u32 step) {
+  struct account* account = my_account();
   account->produced++;
-  struct process_record *record = bpf_ringbuf_reserve(&steps, sizeof *record, 0);
+  struct process_record* record = bpf_ringbuf_reserve(&steps, sizeof *record, 0);
   if (!record) {
     account->dropped_ring_full++;
     return 0;
@@ -53,17 +55,18 @@ static __always_inline struct process_record *new_record(struct task_struct *tas
   return record;
 }
 
-static __always_inline void submit(struct process_record *record) {
-  __u64 flags = bpf_ringbuf_query(&steps, BPF_RB_AVAIL_DATA) > RING_BYTES / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+static __always_inline void submit(struct process_record* record) {
+  __u64 flags = bpf_ringbuf_query(&steps, BPF_RB_AVAIL_DATA) > RING_BYTES / 2 ? BPF_RB_FORCE_WAKEUP
+                                                                              : BPF_RB_NO_WAKEUP;
   bpf_ringbuf_submit(record, flags);
 }
 
-static __always_inline int on_exec(const char *file) {
-  struct task_struct *task = bpf_get_current_task_btf();
+static __always_inline int on_exec(const char* file) {
+  struct task_struct* task = bpf_get_current_task_btf();
   __u64 cgroup = cgroup_key(task);
-  struct process_counts *entry = counts_of(cgroup);
+  struct process_counts* entry = counts_of(cgroup);
   if (entry) entry->execs++;
-  struct process_record *record = new_record(task, cgroup, PROCESS_EXEC);
+  struct process_record* record = new_record(task, cgroup, PROCESS_EXEC);
   if (!record) return 0;
   if (file) bpf_probe_read_kernel_str(record->file, sizeof record->file, file);
   submit(record);
@@ -71,17 +74,17 @@ static __always_inline int on_exec(const char *file) {
 }
 
 static __always_inline int on_exit(void) {
-  struct task_struct *task = bpf_get_current_task_btf();
+  struct task_struct* task = bpf_get_current_task_btf();
   if (task->signal->live.counter != 0) return 0;  // other threads go on
   __u64 cgroup = cgroup_key(task);
   __u32 code = task->signal->group_exit_code;
   if (!code) code = task->exit_code;
-  struct process_counts *entry = counts_of(cgroup);
+  struct process_counts* entry = counts_of(cgroup);
   if (entry) {
     entry->exits++;
     if (code & 0x7F) entry->killed++;
   }
-  struct process_record *record = new_record(task, cgroup, PROCESS_EXIT);
+  struct process_record* record = new_record(task, cgroup, PROCESS_EXIT);
   if (!record) return 0;
   record->exit_code = code;
   submit(record);
@@ -89,23 +92,17 @@ static __always_inline int on_exit(void) {
 }
 
 SEC("?tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary) {
+int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* binary) {
   return on_exec(binary->filename);
 }
 
 SEC("?tp_btf/sched_process_exit")
-int BPF_PROG(process_exit) {
-  return on_exit();
-}
+int BPF_PROG(process_exit) { return on_exit(); }
 
 SEC("?tracepoint/sched/sched_process_exec")
-int process_exec_tp(void *context) {
-  return on_exec(0);
-}
+int process_exec_tp(void* context) { return on_exec(0); }
 
 SEC("?tracepoint/sched/sched_process_exit")
-int process_exit_tp(void *context) {
-  return on_exit();
-}
+int process_exit_tp(void* context) { return on_exit(); }
 
 char LICENSE[] SEC("license") = "GPL";

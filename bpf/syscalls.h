@@ -1,7 +1,8 @@
 // What the syscalls probe keeps per (cgroup, syscall) and per (cgroup, syscall, errno).
 #pragma once
 
-// Bucket b holds durations below 2^(12 + 2 b) ns: 4.1 us, 16 us … 1.07 s; the last holds all longer ones.
+// Bucket b holds durations below 2^(12 + 2 b) ns: 4.1 us, 16 us … 1.07 s; the last holds all longer
+// ones.
 #define SYSCALL_BUCKETS 11
 #define SYSCALL_FIRST_BUCKET_LOG2 12
 

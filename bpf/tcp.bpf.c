@@ -1,7 +1,8 @@
-// TCP by cgroup: opens, retransmitted segments, resets, and how many sockets are in which state. Much of TCP runs in
-// interrupts, where the current task is a stranger; so the owner is noted in the socket when its own task connects or
-// listens, and a listener's children inherit it. Sockets older than the probe belong to the cgroup that made them (v2) and
-// are no part of the state counts.
+// TCP by cgroup: opens, retransmitted segments, resets, and how many sockets are in which state.
+// Much of TCP runs in interrupts, where the current task is a stranger; so the owner is noted in
+// the socket when its own task connects or listens, and a listener's children inherit it. Sockets
+// older than the probe belong to the cgroup that made them (v2) and are no part of the state
+// counts.
 #include "kernel.h"
 
 #include <bpf/bpf_helpers.h>
@@ -39,10 +40,10 @@ struct {
 static const struct tcp_counts no_counts;
 
 // Every change counted is a record; one that finds no room in the map is dropped.
-static __always_inline struct tcp_counts *counts_of(__u64 cgroup) {
-  struct account *account = my_account();
+static __always_inline struct tcp_counts* counts_of(__u64 cgroup) {
+  struct account* account = my_account();
   account->produced++;
-  struct tcp_counts *entry = bpf_map_lookup_elem(&counts, &cgroup);
+  struct tcp_counts* entry = bpf_map_lookup_elem(&counts, &cgroup);
   if (!entry) {
     bpf_map_update_elem(&counts, &cgroup, &no_counts, BPF_NOEXIST);
     entry = bpf_map_lookup_elem(&counts, &cgroup);
@@ -56,13 +57,13 @@ static __always_inline struct tcp_counts *counts_of(__u64 cgroup) {
 }
 
 // The cgroup that made the socket, as the kernel notes it: v2 only.
-static __always_inline __u64 maker_of(const struct sock *sk) {
-  struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
+static __always_inline __u64 maker_of(const struct sock* sk) {
+  struct cgroup* cgroup = sk->sk_cgrp_data.cgroup;
   return cgroup ? cgroup->kn->id : 1;
 }
 
 // The two loads stay apart: the verifier refuses one that reads from either kind of pointer.
-static __always_inline __u64 key_of(__u64 *owner, const struct sock *sk) {
+static __always_inline __u64 key_of(__u64* owner, const struct sock* sk) {
   __u64 key;
   if (owner) {
     key = *owner;
@@ -74,12 +75,12 @@ static __always_inline __u64 key_of(__u64 *owner, const struct sock *sk) {
   return key;
 }
 
-static __always_inline __u64 owner_of(struct sock *sk) {
-  __u64 *owner = bpf_sk_storage_get(&owners, sk, 0, 0);
+static __always_inline __u64 owner_of(struct sock* sk) {
+  __u64* owner = bpf_sk_storage_get(&owners, sk, 0, 0);
   return key_of(owner, sk);
 }
 
-static __always_inline void move(struct tcp_counts *entry, int from, int to) {
+static __always_inline void move(struct tcp_counts* entry, int from, int to) {
   // A listener's child begins as a copy of the listener, which stays one.
   bool is_birth = from == TCP_CLOSE || (from == TCP_LISTEN && to == TCP_SYN_RECV);
   __u32 left = (__u32)from & (TCP_STATE_COUNT - 1), entered = (__u32)to & (TCP_STATE_COUNT - 1);
@@ -90,15 +91,15 @@ static __always_inline void move(struct tcp_counts *entry, int from, int to) {
 }
 
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, struct sock *sk, int from, int to) {
+int BPF_PROG(tcp_state, struct sock* sk, int from, int to) {
   if (sk->sk_protocol != IPPROTO_TCP) return 0;
-  __u64 *owner = bpf_sk_storage_get(&owners, sk, 0, 0);
+  __u64* owner = bpf_sk_storage_get(&owners, sk, 0, 0);
   if (!owner && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
     // In the task's own call: connect() or listen().
     __u64 key = cgroup_key(bpf_get_current_task_btf());
     owner = bpf_sk_storage_get(&owners, sk, &key, BPF_SK_STORAGE_GET_F_CREATE);
   }
-  struct tcp_counts *entry = counts_of(key_of(owner, sk));
+  struct tcp_counts* entry = counts_of(key_of(owner, sk));
   if (!entry) return 0;
   if (owner) move(entry, from, to);
   if (from == TCP_SYN_SENT) {
@@ -110,28 +111,28 @@ int BPF_PROG(tcp_state, struct sock *sk, int from, int to) {
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
-int BPF_PROG(tcp_retransmit, struct sock *sk) {
-  struct tcp_counts *entry = counts_of(owner_of(sk));
+int BPF_PROG(tcp_retransmit, struct sock* sk) {
+  struct tcp_counts* entry = counts_of(owner_of(sk));
   if (entry) entry->retransmits++;
   return 0;
 }
 
 SEC("tp_btf/tcp_receive_reset")
-int BPF_PROG(tcp_reset_received, struct sock *sk) {
-  struct tcp_counts *entry = counts_of(owner_of(sk));
+int BPF_PROG(tcp_reset_received, struct sock* sk) {
+  struct tcp_counts* entry = counts_of(owner_of(sk));
   if (entry) entry->resets_received++;
   return 0;
 }
 
 SEC("tp_btf/tcp_send_reset")
-int BPF_PROG(tcp_reset_sent, struct sock *sk) {
+int BPF_PROG(tcp_reset_sent, struct sock* sk) {
   __u64 key = 1;  // answered by the node: there is no socket
   if (sk) {
     // The small sockets of these states have no owner to read.
     unsigned char state = sk->__sk_common.skc_state;
     if (state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV) key = owner_of(sk);
   }
-  struct tcp_counts *entry = counts_of(key);
+  struct tcp_counts* entry = counts_of(key);
   if (entry) entry->resets_sent++;
   return 0;
 }

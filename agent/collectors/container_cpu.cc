@@ -1,5 +1,6 @@
-// CPU time, throttling and CPU limits of every container, with cAdvisor's names. v1 keeps usage in cpuacct and limits
-// in cpu; v2 has all in cpu.stat and cpu.max. Weights of v2 are shown as the shares they stand for.
+// CPU time, throttling and CPU limits of every container, with cAdvisor's names. v1 keeps usage in
+// cpuacct and limits in cpu; v2 has all in cpu.stat and cpu.max. Weights of v2 are shown as the
+// shares they stand for.
 #include "agent/collectors/collector.h"
 #include "agent/containers/cgroup_files.h"
 #include "common/text.h"
@@ -15,9 +16,11 @@ constexpr MetricFamily kSystem = {"container_cpu_system_seconds_total", v1::METR
                                   "Cumulative system cpu time consumed in seconds."};
 constexpr MetricFamily kPeriods = {"container_cpu_cfs_periods_total", v1::METRIC_TYPE_COUNTER,
                                    "Number of elapsed enforcement period intervals."};
-constexpr MetricFamily kThrottledPeriods = {"container_cpu_cfs_throttled_periods_total", v1::METRIC_TYPE_COUNTER,
+constexpr MetricFamily kThrottledPeriods = {"container_cpu_cfs_throttled_periods_total",
+                                            v1::METRIC_TYPE_COUNTER,
                                             "Number of throttled period intervals."};
-constexpr MetricFamily kThrottled = {"container_cpu_cfs_throttled_seconds_total", v1::METRIC_TYPE_COUNTER,
+constexpr MetricFamily kThrottled = {"container_cpu_cfs_throttled_seconds_total",
+                                     v1::METRIC_TYPE_COUNTER,
                                      "Total time duration the container has been throttled."};
 constexpr MetricFamily kQuota = {"container_spec_cpu_quota", v1::METRIC_TYPE_GAUGE,
                                  "CPU quota of the container, in microseconds per period."};
@@ -50,8 +53,8 @@ class ContainerCpu final : public Collector {
   }
 
  private:
-  static void Scaled(const Origin& origin, const MetricFamily& family, std::optional<uint64_t> value,
-                     double per_unit, Emitter& out) {
+  static void Scaled(const Origin& origin, const MetricFamily& family,
+                     std::optional<uint64_t> value, double per_unit, Emitter& out) {
     if (value) out.SampleOf(origin, family, {}, static_cast<double>(*value) / per_unit);
   }
 
@@ -99,7 +102,8 @@ class ContainerCpu final : public Collector {
     const auto quota = ParseUint(NextWord(*limit));  // `max` is no number
     Scaled(origin, kQuota, quota, 1, out);
     Scaled(origin, kPeriod, ParseUint(NextWord(*limit)), 1, out);
-    if (const auto weight = cpu_.ReadUint(origin.cgroup_path, "cpu.weight"); weight && *weight > 0) {
+    if (const auto weight = cpu_.ReadUint(origin.cgroup_path, "cpu.weight");
+        weight && *weight > 0) {
       Scaled(origin, kShares, 2 + (*weight - 1) * 262142 / 9999, 1, out);
     }
   }
@@ -114,7 +118,8 @@ class ContainerCpu final : public Collector {
 
 Result<std::unique_ptr<Collector>> MakeContainerCpu(const LeafContext& context) {
   FAULTLINE_ASSIGN(CgroupFiles cpu, CgroupFiles::Of(context.host, context.containers, "cpu"));
-  FAULTLINE_ASSIGN(CgroupFiles cpuacct, CgroupFiles::Of(context.host, context.containers, "cpuacct"));
+  FAULTLINE_ASSIGN(CgroupFiles cpuacct,
+                   CgroupFiles::Of(context.host, context.containers, "cpuacct"));
   return std::make_unique<ContainerCpu>(context, std::move(cpu), std::move(cpuacct));
 }
 

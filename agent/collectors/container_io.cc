@@ -1,5 +1,5 @@
-// Block I/O of every container by device, with cAdvisor's names: v1's blkio.throttle files, v2's io.stat. Buffered
-// writes are charged to a container in v2 only.
+// Block I/O of every container by device, with cAdvisor's names: v1's blkio.throttle files, v2's
+// io.stat. Buffered writes are charged to a container in v2 only.
 #include <map>
 
 #include "agent/collectors/collector.h"
@@ -12,10 +12,14 @@ namespace {
 constexpr MetricFamily Total(std::string_view name, std::string_view help) {
   return {name, v1::METRIC_TYPE_COUNTER, help};
 }
-constexpr MetricFamily kReadBytes = Total("container_fs_reads_bytes_total", "Cumulative count of bytes read.");
-constexpr MetricFamily kWriteBytes = Total("container_fs_writes_bytes_total", "Cumulative count of bytes written.");
-constexpr MetricFamily kReads = Total("container_fs_reads_total", "Cumulative count of reads completed.");
-constexpr MetricFamily kWrites = Total("container_fs_writes_total", "Cumulative count of writes completed.");
+constexpr MetricFamily kReadBytes =
+    Total("container_fs_reads_bytes_total", "Cumulative count of bytes read.");
+constexpr MetricFamily kWriteBytes =
+    Total("container_fs_writes_bytes_total", "Cumulative count of bytes written.");
+constexpr MetricFamily kReads =
+    Total("container_fs_reads_total", "Cumulative count of reads completed.");
+constexpr MetricFamily kWrites =
+    Total("container_fs_writes_total", "Cumulative count of writes completed.");
 
 class ContainerIo final : public Collector {
  public:
@@ -41,8 +45,8 @@ class ContainerIo final : public Collector {
   static constexpr size_t kMaxDevices = 256;
 
   // `8:0 Read 4096`; the last line is a total of all devices.
-  void V1(const Origin& origin, std::string_view file, const MetricFamily& reads, const MetricFamily& writes,
-          Emitter& out) {
+  void V1(const Origin& origin, std::string_view file, const MetricFamily& reads,
+          const MetricFamily& writes, Emitter& out) {
     auto text = io_.Read(origin.cgroup_path, file);
     if (!text) return;
     std::string_view line;
@@ -74,7 +78,8 @@ class ContainerIo final : public Collector {
                                                        : nullptr;
         const auto value = ParseUint(word.substr(equals + 1));
         if (family == nullptr || !value) continue;
-        out.SampleOf(origin, *family, {{"device", DeviceName(device)}}, static_cast<double>(*value));
+        out.SampleOf(origin, *family, {{"device", DeviceName(device)}},
+                     static_cast<double>(*value));
       }
     }
   }

@@ -1,6 +1,7 @@
-// Traffic of every container that has a network of its own, with cAdvisor's names: /proc/<pid>/net/dev of one of its
-// processes. A network shared by the containers of a pod is told once, of the pod's sandbox if it is known, else of
-// the first by path; what lives in the host's network is told by node_network_* alone.
+// Traffic of every container that has a network of its own, with cAdvisor's names:
+// /proc/<pid>/net/dev of one of its processes. A network shared by the containers of a pod is told
+// once, of the pod's sandbox if it is known, else of the first by path; what lives in the host's
+// network is told by node_network_* alone.
 #include <unistd.h>
 
 #include <map>
@@ -21,11 +22,15 @@ constexpr MetricFamily Total(std::string_view name, std::string_view help) {
 constexpr Column kColumns[] = {
     {0, Total("container_network_receive_bytes_total", "Cumulative count of bytes received.")},
     {1, Total("container_network_receive_packets_total", "Cumulative count of packets received.")},
-    {2, Total("container_network_receive_errors_total", "Cumulative count of errors encountered while receiving.")},
-    {3, Total("container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving.")},
+    {2, Total("container_network_receive_errors_total",
+              "Cumulative count of errors encountered while receiving.")},
+    {3, Total("container_network_receive_packets_dropped_total",
+              "Cumulative count of packets dropped while receiving.")},
     {8, Total("container_network_transmit_bytes_total", "Cumulative count of bytes transmitted.")},
-    {9, Total("container_network_transmit_packets_total", "Cumulative count of packets transmitted.")},
-    {10, Total("container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting.")},
+    {9,
+     Total("container_network_transmit_packets_total", "Cumulative count of packets transmitted.")},
+    {10, Total("container_network_transmit_errors_total",
+               "Cumulative count of errors encountered while transmitting.")},
     {11, Total("container_network_transmit_packets_dropped_total",
                "Cumulative count of packets dropped while transmitting.")},
 };
@@ -33,7 +38,8 @@ constexpr size_t kColumnCount = 16;
 
 class ContainerNetwork final : public Collector {
  public:
-  explicit ContainerNetwork(const LeafContext& context) : host_(context.host), index_(*context.containers) {}
+  explicit ContainerNetwork(const LeafContext& context)
+      : host_(context.host), index_(*context.containers) {}
 
   Result<void> Collect(Emitter& out) override {
     if (passes_++ % kLookEvery == 0) FAULTLINE_TRY(FindOwners());
@@ -96,7 +102,8 @@ class ContainerNetwork final : public Collector {
       for (auto& value : values) value = ParseUint(NextWord(line));
       for (const Column& column : kColumns) {
         if (!values[column.at]) continue;
-        out.SampleOf(origin, column.family, {{"interface", interface}}, static_cast<double>(*values[column.at]));
+        out.SampleOf(origin, column.family, {{"interface", interface}},
+                     static_cast<double>(*values[column.at]));
       }
     }
   }

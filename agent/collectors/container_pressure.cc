@@ -1,5 +1,6 @@
-// Time that tasks of every container lost waiting for CPU, memory or I/O (PSI), with cAdvisor's names: `waiting` is
-// the kernel's "some", `stalled` its "full". Kept in v2 only, so in hybrid set-ups for cgroups that exist there too.
+// Time that tasks of every container lost waiting for CPU, memory or I/O (PSI), with cAdvisor's
+// names: `waiting` is the kernel's "some", `stalled` its "full". Kept in v2 only, so in hybrid
+// set-ups for cgroups that exist there too.
 #include "agent/collectors/collector.h"
 #include "agent/containers/cgroup_files.h"
 #include "common/text.h"
@@ -27,7 +28,8 @@ constexpr Resource kResources[] = {
      {"container_pressure_memory_waiting_seconds_total", v1::METRIC_TYPE_COUNTER,
       "Total time duration tasks in the container have waited due to memory congestion."},
      {"container_pressure_memory_stalled_seconds_total", v1::METRIC_TYPE_COUNTER,
-      "Total time duration no tasks in the container could make progress due to memory congestion."}},
+      "Total time duration no tasks in the container could make progress due to memory "
+      "congestion."}},
 };
 
 class ContainerPressure final : public Collector {
@@ -50,7 +52,8 @@ class ContainerPressure final : public Collector {
 
  private:
   // `some avg10=0.00 avg60=0.00 avg300=0.00 total=12345`, then the same for `full`; microseconds.
-  static void Emit(const Origin& origin, const Resource& resource, std::string_view text, Emitter& out) {
+  static void Emit(const Origin& origin, const Resource& resource, std::string_view text,
+                   Emitter& out) {
     std::string_view line;
     while (NextLine(text, line)) {
       const size_t at = line.find("total=");
@@ -69,7 +72,8 @@ class ContainerPressure final : public Collector {
 }  // namespace
 
 Result<std::unique_ptr<Collector>> MakeContainerPressure(const LeafContext& context) {
-  FAULTLINE_ASSIGN(CgroupFiles unified, CgroupFiles::Of(context.host, context.containers, "unified"));
+  FAULTLINE_ASSIGN(CgroupFiles unified,
+                   CgroupFiles::Of(context.host, context.containers, "unified"));
   return std::make_unique<ContainerPressure>(context, std::move(unified));
 }
 

@@ -1,5 +1,6 @@
-// How many processes and threads live in every container, and since when it exists. Processes are those directly
-// in the cgroup; threads are counted by the pids controller, with all below, so they may be more than expected.
+// How many processes and threads live in every container, and since when it exists. Processes are
+// those directly in the cgroup; threads are counted by the pids controller, with all below, so they
+// may be more than expected.
 #include <algorithm>
 
 #include "agent/collectors/collector.h"
@@ -13,8 +14,9 @@ constexpr MetricFamily kProcesses = {"container_processes", v1::METRIC_TYPE_GAUG
                                      "Number of processes running inside the container."};
 constexpr MetricFamily kThreads = {"container_threads", v1::METRIC_TYPE_GAUGE,
                                    "Number of threads running inside the container."};
-constexpr MetricFamily kThreadsMax = {"container_threads_max", v1::METRIC_TYPE_GAUGE,
-                                      "Maximum number of threads allowed inside the container; 0 is no limit."};
+constexpr MetricFamily kThreadsMax = {
+    "container_threads_max", v1::METRIC_TYPE_GAUGE,
+    "Maximum number of threads allowed inside the container; 0 is no limit."};
 constexpr MetricFamily kStart = {"container_start_time_seconds", v1::METRIC_TYPE_GAUGE,
                                  "Start time of the container since unix epoch in seconds."};
 
@@ -27,10 +29,12 @@ class ContainerProcesses final : public Collector {
     pids_.BeginPass();
     for (const ContainerIdentity& container : index_.containers()) {
       const Origin origin{.cgroup_id = container.cgroup_id, .cgroup_path = container.cgroup_path};
-      out.SampleOf(origin, kStart, {}, static_cast<double>(container.started_unix_ns / 1'000'000) / 1e3);
+      out.SampleOf(origin, kStart, {},
+                   static_cast<double>(container.started_unix_ns / 1'000'000) / 1e3);
       const auto procs = pids_.Read(container.cgroup_path, "cgroup.procs");
       if (!procs) continue;
-      out.SampleOf(origin, kProcesses, {}, static_cast<double>(std::count(procs->begin(), procs->end(), '\n')));
+      out.SampleOf(origin, kProcesses, {},
+                   static_cast<double>(std::count(procs->begin(), procs->end(), '\n')));
       const auto threads = pids_.ReadUint(container.cgroup_path, "pids.current");
       if (!threads) continue;
       out.SampleOf(origin, kThreads, {}, static_cast<double>(*threads));

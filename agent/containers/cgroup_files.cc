@@ -32,7 +32,8 @@ Result<CgroupFiles> CgroupFiles::Of(const HostView& host, const ContainerIndex* 
     return Fail(ErrorCode::kUnsupported, "containers are off, or no cgroup file system is mounted");
   }
   const CgroupMounts& mounts = index->mounts();
-  const std::string folder = controller == "unified" ? mounts.unified : mounts.Folder(controller, "");
+  const std::string folder =
+      controller == "unified" ? mounts.unified : mounts.Folder(controller, "");
   if (folder.empty()) {
     return Fail(ErrorCode::kUnsupported, "no cgroup hierarchy carries '{}'", controller);
   }
@@ -55,7 +56,8 @@ CgroupFiles::OpenFile::~OpenFile() {
 
 void CgroupFiles::BeginPass() {
   if (++pass_ % kKeepPasses != 0) return;
-  std::erase_if(folders_, [&](const auto& entry) { return entry.second.used_pass + kKeepPasses < pass_; });
+  std::erase_if(folders_,
+                [&](const auto& entry) { return entry.second.used_pass + kKeepPasses < pass_; });
 }
 
 int CgroupFiles::Open(std::string_view cgroup_path, std::string_view file) {
@@ -77,7 +79,8 @@ std::optional<std::string_view> CgroupFiles::ReadFrom(int fd) {
   return std::string_view(text_.data(), size);
 }
 
-std::optional<std::string_view> CgroupFiles::Read(std::string_view cgroup_path, std::string_view file) {
+std::optional<std::string_view> CgroupFiles::Read(std::string_view cgroup_path,
+                                                  std::string_view file) {
   path_.assign(cgroup_path);
   Folder& folder = folders_[path_];
   folder.used_pass = pass_;

@@ -1,7 +1,7 @@
-// Reading the files of one cgroup after the other, for collectors: which hierarchy a controller is in is decided
-// here, v1 or v2 files are the leaf's own knowledge. Files stay open from pass to pass, as re-reading one costs a tenth
-// of opening it; at most kMaxOpenFiles in the process (the kernel keeps a page for each), the rest is opened each time.
-// Not thread-safe.
+// Reading the files of one cgroup after the other, for collectors: which hierarchy a controller is
+// in is decided here, v1 or v2 files are the leaf's own knowledge. Files stay open from pass to
+// pass, as re-reading one costs a tenth of opening it; at most kMaxOpenFiles in the process (the
+// kernel keeps a page for each), the rest is opened each time. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,10 @@ namespace faultline {
 
 class CgroupFiles {
  public:
-  // Both outlive this. kUnsupported when no hierarchy carries the controller; "unified" asks for v2 itself.
-  static Result<CgroupFiles> Of(const HostView& host, const ContainerIndex* index, std::string_view controller);
+  // Both outlive this. kUnsupported when no hierarchy carries the controller; "unified" asks for v2
+  // itself.
+  static Result<CgroupFiles> Of(const HostView& host, const ContainerIndex* index,
+                                std::string_view controller);
 
   static constexpr int kMaxOpenFiles = 2048;
 
@@ -29,8 +31,8 @@ class CgroupFiles {
   bool is_v1() const { return is_v1_; }
   // Call it once a pass: closes what the last passes did not ask for.
   void BeginPass();
-  // The file of that cgroup, valid until the next call; nothing when it is not there (the cgroup may have died, or
-  // lives in other hierarchies only).
+  // The file of that cgroup, valid until the next call; nothing when it is not there (the cgroup
+  // may have died, or lives in other hierarchies only).
   std::optional<std::string_view> Read(std::string_view cgroup_path, std::string_view file);
   // Its only number; `max` reads as nothing.
   std::optional<uint64_t> ReadUint(std::string_view cgroup_path, std::string_view file);
@@ -38,7 +40,8 @@ class CgroupFiles {
   static std::optional<uint64_t> Field(std::string_view text, std::string_view key);
 
  private:
-  CgroupFiles(std::string mount_point, bool is_v1) : mount_point_(std::move(mount_point)), is_v1_(is_v1) {}
+  CgroupFiles(std::string mount_point, bool is_v1)
+      : mount_point_(std::move(mount_point)), is_v1_(is_v1) {}
 
   std::string mount_point_;  // as this process opens it
   bool is_v1_;

@@ -1,5 +1,6 @@
-// /proc/<pid>/mountinfo -> where each hierarchy is mounted. A line: id parent major:minor root mount_point options
-// [optional fields] - type source super_options; the super options of a v1 mount name its controllers.
+// /proc/<pid>/mountinfo -> where each hierarchy is mounted. A line: id parent major:minor root
+// mount_point options [optional fields] - type source super_options; the super options of a v1
+// mount name its controllers.
 #include "agent/containers/cgroup_mounts.h"
 
 #include <sys/stat.h>
@@ -27,11 +28,14 @@ std::string Unescape(std::string_view text) {
   return result;
 }
 
-std::string_view Canonical(std::string_view controller) { return controller == "io" ? "blkio" : controller; }
+std::string_view Canonical(std::string_view controller) {
+  return controller == "io" ? "blkio" : controller;
+}
 
 void AddV1(std::string_view super_options, const std::string& mount_point, CgroupMounts& mounts) {
   for (const std::string_view option : Split(super_options, ',')) {
-    static constexpr std::string_view kFlags[] = {"rw", "ro", "xattr", "noprefix", "clone_children", "none"};
+    static constexpr std::string_view kFlags[] = {
+        "rw", "ro", "xattr", "noprefix", "clone_children", "none"};
     if (option.empty() || option.starts_with("release_agent=")) continue;
     if (std::find(std::begin(kFlags), std::end(kFlags), option) != std::end(kFlags)) continue;
     const bool known = std::any_of(mounts.v1.begin(), mounts.v1.end(),
@@ -55,8 +59,10 @@ CgroupMounts ParseCgroupMounts(std::string_view mountinfo, std::string_view host
     const std::string_view super_options = NextWord(tail);
     for (int skipped = 0; skipped < 4; ++skipped) NextWord(line);
     std::string mount_point = Unescape(NextWord(line));
-    // Seen from a container that has the host under /host, the mount point carries that prefix itself.
-    if (host_root.size() > 1 && mount_point.starts_with(host_root)) mount_point.erase(0, host_root.size());
+    // Seen from a container that has the host under /host, the mount point carries that prefix
+    // itself.
+    if (host_root.size() > 1 && mount_point.starts_with(host_root))
+      mount_point.erase(0, host_root.size());
     if (!mount_point.starts_with('/')) continue;
     if (type == "cgroup") {
       AddV1(super_options, mount_point, mounts);
@@ -70,7 +76,8 @@ CgroupMounts ParseCgroupMounts(std::string_view mountinfo, std::string_view host
 Result<CgroupMounts> ReadCgroupMounts(const FsRoot& fs) {
   // Below another root, the mounts of init are the host's, and ours are the container's.
   const char* const paths[] = {"/proc/1/mountinfo", "/proc/self/mountinfo"};
-  Result<CgroupMounts> mounts = Fail(ErrorCode::kNotFound, "no cgroup file system in {}", fs.Path(paths[1]));
+  Result<CgroupMounts> mounts =
+      Fail(ErrorCode::kNotFound, "no cgroup file system in {}", fs.Path(paths[1]));
   for (const char* path : paths) {
     if (path == paths[0] && fs.root().empty()) continue;
     const auto text = fs.Read(path);

@@ -36,7 +36,7 @@ size_t CgroupTree::Forget(const Node& node) {
 }
 
 bool CgroupTree::Visit(Node& node, int depth) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path_.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return false;
   if (node.inode != status.st_ino) {
     count_ -= Forget(node);

@@ -1,7 +1,8 @@
-// One cgroup hierarchy as a tree that is kept current at the price of one stat per folder: the link count of a
-// cgroup folder is 2 + its children, so a birth changes the parent, a death fails its own stat, and a rebirth
-// under the same name has another inode. Folders are listed only where one of these says so. File systems
-// without such link counts (overlayfs, btrfs: fixtures) are listed every time.
+// One cgroup hierarchy as a tree that is kept current at the price of one stat per folder: the link
+// count of a cgroup folder is 2 + its children, so a birth changes the parent, a death fails its
+// own stat, and a rebirth under the same name has another inode. Folders are listed only where one
+// of these says so. File systems without such link counts (overlayfs, btrfs: fixtures) are listed
+// every time.
 #pragma once
 
 #include <sys/stat.h>
@@ -20,15 +21,19 @@ class CgroupTree {
   // `root_folder` is the mount point as this process opens it.
   CgroupTree(std::string root_folder, size_t max_cgroups);
 
-  // True if anything was born or died since the last call. A folder that cannot be read counts as empty.
+  // True if anything was born or died since the last call. A folder that cannot be read counts as
+  // empty.
   bool Refresh();
-  // Every cgroup below the root, parents first: path below the root (/a/b), inode, time of birth as the
-  // kernel tells it. The root itself is not visited.
-  using Visitor = std::function<void(const std::string& path, uint64_t inode, int64_t born_unix_ns)>;
+  // Every cgroup below the root, parents first: path below the root (/a/b), inode, time of birth as
+  // the kernel tells it. The root itself is not visited.
+  using Visitor =
+      std::function<void(const std::string& path, uint64_t inode, int64_t born_unix_ns)>;
   void ForEach(const Visitor& visit) const;
 
   uint64_t root_inode() const { return root_.inode; }
-  uint64_t excess() const { return excess_; }  // folders seen but not entered because of max_cgroups
+  uint64_t excess() const {
+    return excess_;
+  }  // folders seen but not entered because of max_cgroups
 
  private:
   struct Node {

@@ -1,5 +1,5 @@
-// The index is the union of the cgroup trees, each path named once. A pass costs one stat per folder; paths are
-// named, and runtimes' files read, only when something was born or died.
+// The index is the union of the cgroup trees, each path named once. A pass costs one stat per
+// folder; paths are named, and runtimes' files read, only when something was born or died.
 #include "agent/containers/container_index.h"
 
 #include <re2/re2.h>
@@ -19,7 +19,8 @@ namespace {
 
 constexpr uint32_t kDefaultMaxCgroups = 1000;
 constexpr size_t kMaxInventoryPids = 32;
-// A runtime writes its files around the birth of the cgroup: ask in each of the first passes, then now and then.
+// A runtime writes its files around the birth of the cgroup: ask in each of the first passes, then
+// now and then.
 constexpr int kEagerPasses = 10;
 constexpr int kPatientEvery = 32;
 
@@ -52,13 +53,15 @@ class CgroupIndex final : public ContainerIndex {
   CgroupIndex(const HostView& host, CgroupMounts mounts, uint32_t max_cgroups)
       : host_(host), mounts_(std::move(mounts)), max_cgroups_(max_cgroups) {
     AddTrees();
-    for (const IdentitySourceRow& row : IdentitySourceCatalogue()) sources_.push_back(row.make(host_));
+    for (const IdentitySourceRow& row : IdentitySourceCatalogue())
+      sources_.push_back(row.make(host_));
   }
 
   Result<void> Exclude(const std::string& pattern) {
     auto expression = std::make_unique<re2::RE2>(pattern, re2::RE2::Quiet);
     if (!expression->ok()) {
-      return Fail(ErrorCode::kInvalidArgument, "containers.exclude: '{}': {}", pattern, expression->error());
+      return Fail(ErrorCode::kInvalidArgument, "containers.exclude: '{}': {}", pattern,
+                  expression->error());
     }
     exclude_.push_back(std::move(expression));
     return {};
@@ -70,7 +73,8 @@ class CgroupIndex final : public ContainerIndex {
       const bool due = !built_ || i < primary_trees_ || i == next_tree_;
       if (due && trees_[i]->Refresh()) changed = true;
     }
-    if (primary_trees_ < trees_.size() && ++next_tree_ >= trees_.size()) next_tree_ = primary_trees_;
+    if (primary_trees_ < trees_.size() && ++next_tree_ >= trees_.size())
+      next_tree_ = primary_trees_;
     for (const auto& source : sources_) source->BeginPass();
     if (changed) Rebuild();
     built_ = true;
@@ -91,7 +95,8 @@ class CgroupIndex final : public ContainerIndex {
       bool is_root = false;
       owner.container = Find(Origin{.cgroup_id = key}, is_root);
       owner.is_node = is_root || unified_tree_ == nullptr;  // without v2, all tasks are in its root
-    } else if (const auto found = by_memory_inode_.find(key & ~kV1KeyBit); found != by_memory_inode_.end()) {
+    } else if (const auto found = by_memory_inode_.find(key & ~kV1KeyBit);
+               found != by_memory_inode_.end()) {
       owner.container = &identities_[found->second];
     }
     return owner;
@@ -167,15 +172,17 @@ class CgroupIndex final : public ContainerIndex {
   }
 
  private:
-  // The unified, memory and CPU hierarchies are looked at in every pass, one of the others in each: a cgroup that
-  // exists in, say, pids alone is seen a few passes late.
+  // The unified, memory and CPU hierarchies are looked at in every pass, one of the others in each:
+  // a cgroup that exists in, say, pids alone is seen a few passes late.
   void AddTrees() {
     const auto add = [&](const std::string& mount_point) -> const CgroupTree* {
       const auto same = std::find(mount_points_.begin(), mount_points_.end(), mount_point);
-      if (same != mount_points_.end()) return trees_[static_cast<size_t>(same - mount_points_.begin())].get();
+      if (same != mount_points_.end())
+        return trees_[static_cast<size_t>(same - mount_points_.begin())].get();
       mount_points_.push_back(mount_point);
       // Nested cgroups of containers are not listed but must resolve: leave them room.
-      trees_.push_back(std::make_unique<CgroupTree>(host_.fs.Path(mount_point), size_t{2} * max_cgroups_));
+      trees_.push_back(
+          std::make_unique<CgroupTree>(host_.fs.Path(mount_point), size_t{2} * max_cgroups_));
       return trees_.back().get();
     };
     if (!mounts_.unified.empty()) unified_tree_ = add(mounts_.unified);
@@ -220,12 +227,13 @@ class CgroupIndex final : public ContainerIndex {
   }
 
   // Lists one path, or lets its nearest listed ancestor answer for it.
-  void Place(const std::string& path, const Found& entry, ContainerIdentity* old, const Standing& standing) {
+  void Place(const std::string& path, const Found& entry, ContainerIdentity* old,
+             const Standing& standing) {
     const auto above = Above(path);
     const bool in_container = above && !identities_[*above].container_id.empty();
-    const bool excluded = std::any_of(exclude_.begin(), exclude_.end(), [&](const auto& expression) {
-      return re2::RE2::FullMatch(path, *expression);
-    });
+    const bool excluded =
+        std::any_of(exclude_.begin(), exclude_.end(),
+                    [&](const auto& expression) { return re2::RE2::FullMatch(path, *expression); });
     const bool listed = !in_container && !excluded && identities_.size() < max_cgroups_;
     if (!in_container && !excluded && !listed) ++unlisted_;
     if (listed) {
@@ -299,7 +307,8 @@ class CgroupIndex final : public ContainerIndex {
     return at ? &identities_[*at] : nullptr;
   }
 
-  // The deepest listed cgroup of the process in any hierarchy: in hybrid set-ups it may be in one only.
+  // The deepest listed cgroup of the process in any hierarchy: in hybrid set-ups it may be in one
+  // only.
   std::optional<size_t> FindPid(uint32_t pid, bool& is_root) const {
     const auto text = host_.fs.Read(fmt::format("/proc/{}/cgroup", pid), size_t{64} << 10);
     if (!text) return std::nullopt;
@@ -316,9 +325,11 @@ class CgroupIndex final : public ContainerIndex {
       auto at = AtOrAbove(path);
       if (!at) {
         const std::string id = IdentityOfPath(path).container_id;
-        if (const auto found = by_container_id_.find(id); found != by_container_id_.end()) at = found->second;
+        if (const auto found = by_container_id_.find(id); found != by_container_id_.end())
+          at = found->second;
       }
-      if (at && (!best || identities_[*at].cgroup_path.size() > identities_[*best].cgroup_path.size())) {
+      if (at &&
+          (!best || identities_[*at].cgroup_path.size() > identities_[*best].cgroup_path.size())) {
         best = at;
       }
     }
@@ -331,18 +342,18 @@ class CgroupIndex final : public ContainerIndex {
   const uint32_t max_cgroups_;
   std::vector<std::unique_ptr<re2::RE2>> exclude_;
   std::vector<std::unique_ptr<IdentitySource>> sources_;
-  std::vector<std::string> mount_points_;             // of trees_, in the same order
+  std::vector<std::string> mount_points_;  // of trees_, in the same order
   std::vector<std::unique_ptr<CgroupTree>> trees_;
   const CgroupTree* unified_tree_ = nullptr;
-  const CgroupTree* memory_tree_ = nullptr;           // v1's
+  const CgroupTree* memory_tree_ = nullptr;  // v1's
   size_t primary_trees_ = 0;
   size_t next_tree_ = 0;
   bool built_ = false;
-  std::vector<ContainerIdentity> identities_;         // sorted by path
-  std::vector<Standing> standings_;                   // of identities_, in the same order
+  std::vector<ContainerIdentity> identities_;  // sorted by path
+  std::vector<Standing> standings_;            // of identities_, in the same order
   std::unordered_map<std::string, size_t, StringHash, std::equal_to<>> by_path_;
   std::unordered_map<std::string, size_t> by_container_id_;
-  std::unordered_map<uint64_t, size_t> by_id_;        // nested cgroups of containers too
+  std::unordered_map<uint64_t, size_t> by_id_;  // nested cgroups of containers too
   std::unordered_map<uint64_t, size_t> by_memory_inode_;
   uint64_t unlisted_ = 0;
   uint64_t misses_ = 0;
@@ -356,7 +367,8 @@ Result<std::unique_ptr<ContainerIndex>> ContainerIndex::Create(const HostView& h
   const uint32_t max_cgroups = config.containers().max_cgroups();
   auto index = std::make_unique<CgroupIndex>(host, std::move(mounts),
                                              max_cgroups == 0 ? kDefaultMaxCgroups : max_cgroups);
-  for (const std::string& pattern : config.containers().exclude()) FAULTLINE_TRY(index->Exclude(pattern));
+  for (const std::string& pattern : config.containers().exclude())
+    FAULTLINE_TRY(index->Exclude(pattern));
   return index;
 }
 

@@ -1,5 +1,6 @@
-// kubelet links every container's log as /var/log/containers/<pod>_<namespace>_<container>-<id>.log, whatever the
-// runtime: pod and namespace names hold no underscore, so the name splits without doubt.
+// kubelet links every container's log as
+// /var/log/containers/<pod>_<namespace>_<container>-<id>.log, whatever the runtime: pod and
+// namespace names hold no underscore, so the name splits without doubt.
 #include <map>
 
 #include "agent/containers/identity_source.h"
@@ -41,9 +42,10 @@ class ContainerLogs final : public IdentitySource {
       const size_t second = first == file.npos ? file.npos : file.find('_', first + 1);
       const size_t dash = file.rfind('-');
       if (second == file.npos || dash == file.npos || dash < second) continue;
-      by_id_[std::string(file.substr(dash + 1))] = {std::string(file.substr(0, first)),
-                                                    std::string(file.substr(first + 1, second - first - 1)),
-                                                    std::string(file.substr(second + 1, dash - second - 1))};
+      by_id_[std::string(file.substr(dash + 1))] = {
+          std::string(file.substr(0, first)),
+          std::string(file.substr(first + 1, second - first - 1)),
+          std::string(file.substr(second + 1, dash - second - 1))};
     }
   }
 

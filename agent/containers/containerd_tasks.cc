@@ -1,6 +1,7 @@
 // containerd keeps the OCI bundle of every running task in
-// /run/containerd/io.containerd.runtime.v2.task/<namespace>/<id>/config.json; its CRI plugin writes pod and container
-// into the annotations. Pod labels are not there: they live in containerd's own database only.
+// /run/containerd/io.containerd.runtime.v2.task/<namespace>/<id>/config.json; its CRI plugin writes
+// pod and container into the annotations. Pod labels are not there: they live in containerd's own
+// database only.
 #include <boost/json.hpp>
 
 #include "agent/containers/identity_source.h"
@@ -22,13 +23,16 @@ class ContainerdTasks final : public IdentitySource {
  public:
   explicit ContainerdTasks(const HostView& host) : host_(host) {}
 
-  void BeginPass() override { namespaces_ = host_.fs.List(kTasks).value_or(std::vector<std::string>()); }
+  void BeginPass() override {
+    namespaces_ = host_.fs.List(kTasks).value_or(std::vector<std::string>());
+  }
 
   bool Complete(ContainerIdentity& identity) override {
     if (identity.container_id.empty()) return false;
     for (const std::string& name_space : namespaces_) {
       const auto text = host_.fs.Read(
-          fmt::format("{}/{}/{}/config.json", kTasks, name_space, identity.container_id), kMaxBundleBytes);
+          fmt::format("{}/{}/{}/config.json", kTasks, name_space, identity.container_id),
+          kMaxBundleBytes);
       if (!text) continue;
       return ReadBundle(*text, name_space, identity);
     }
@@ -36,7 +40,8 @@ class ContainerdTasks final : public IdentitySource {
   }
 
  private:
-  static bool ReadBundle(std::string_view text, const std::string& name_space, ContainerIdentity& identity) {
+  static bool ReadBundle(std::string_view text, const std::string& name_space,
+                         ContainerIdentity& identity) {
     boost::system::error_code error;
     const json::value bundle = json::parse(json::string_view(text.data(), text.size()), error);
     if (error || !bundle.is_object()) return false;

@@ -1,5 +1,6 @@
-// CRI-O and Podman share containers/storage: /var/lib/containers/storage/overlay-containers/containers.json names every
-// container, and the bundle /run/containers/storage/overlay-containers/<id>/userdata/config.json carries CRI-O's
+// CRI-O and Podman share containers/storage:
+// /var/lib/containers/storage/overlay-containers/containers.json names every container, and the
+// bundle /run/containers/storage/overlay-containers/<id>/userdata/config.json carries CRI-O's
 // annotations, pod labels included. The list is re-read only in passes that ask.
 #include <boost/json.hpp>
 
@@ -42,8 +43,9 @@ class ContainersStorage final : public IdentitySource {
 
  private:
   bool CompleteFromBundle(ContainerIdentity& identity) {
-    const auto text = host_.fs.Read(
-        fmt::format("{}/{}/userdata/config.json", kBundles, identity.container_id), kMaxBundleBytes);
+    const auto text =
+        host_.fs.Read(fmt::format("{}/{}/userdata/config.json", kBundles, identity.container_id),
+                      kMaxBundleBytes);
     if (!text) return false;
     boost::system::error_code error;
     const json::value bundle = json::parse(*text, error);
@@ -72,7 +74,8 @@ class ContainersStorage final : public IdentitySource {
     for (const auto& [key_view, value] : labels.get_object()) {
       const std::string_view key(key_view.data(), key_view.size());
       if (!value.is_string() || key.starts_with("io.kubernetes.")) continue;
-      if (identity.labels.size() < kMaxLabels) identity.labels.emplace_back(key, value.get_string());
+      if (identity.labels.size() < kMaxLabels)
+        identity.labels.emplace_back(key, value.get_string());
     }
   }
 

@@ -1,5 +1,5 @@
-// Docker writes each container's state to /var/lib/docker/containers/<id>/config.v2.json: its name, image and
-// labels; dockershim's labels name the pod.
+// Docker writes each container's state to /var/lib/docker/containers/<id>/config.v2.json: its name,
+// image and labels; dockershim's labels name the pod.
 #include <boost/json.hpp>
 
 #include "agent/containers/identity_source.h"
@@ -24,7 +24,8 @@ class DockerState final : public IdentitySource {
   bool Complete(ContainerIdentity& identity) override {
     if (identity.container_id.empty()) return false;
     const auto text = host_.fs.Read(
-        fmt::format("/var/lib/docker/containers/{}/config.v2.json", identity.container_id), kMaxStateBytes);
+        fmt::format("/var/lib/docker/containers/{}/config.v2.json", identity.container_id),
+        kMaxStateBytes);
     if (!text) return false;
     boost::system::error_code error;
     const json::value state = json::parse(*text, error);

@@ -1,6 +1,6 @@
-// A place where a runtime or kubelet leaves, as plain files, who a container is. Sources are asked in the order of
-// the catalogue until one knows; they read files only, never a socket, so that asking cannot hang and needs
-// no client of any runtime's API.
+// A place where a runtime or kubelet leaves, as plain files, who a container is. Sources are asked
+// in the order of the catalogue until one knows; they read files only, never a socket, so that
+// asking cannot hang and needs no client of any runtime's API.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ class IdentitySource {
   virtual ~IdentitySource() = default;
   // Called once per pass before any Complete of that pass: lists what it wants to list only then.
   virtual void BeginPass() {}
-  // `identity` holds what the path says (container_id, pod_uid, runtime); fills in name_space, pod, container,
-  // image and labels. True if it knew the container or, for a pod's own cgroup, the pod.
+  // `identity` holds what the path says (container_id, pod_uid, runtime); fills in name_space, pod,
+  // container, image and labels. True if it knew the container or, for a pod's own cgroup, the pod.
   virtual bool Complete(ContainerIdentity& identity) = 0;
 };
 
@@ -39,7 +39,8 @@ std::unique_ptr<IdentitySource> MakeContainersStorage(const HostView& host);
 std::unique_ptr<IdentitySource> MakeDockerState(const HostView& host);
 std::unique_ptr<IdentitySource> MakePodLogs(const HostView& host);
 
-// Kubernetes' conventional annotations and labels (io.kubernetes.pod.name, …), as Docker and CRI-O keep them.
+// Kubernetes' conventional annotations and labels (io.kubernetes.pod.name, …), as Docker and CRI-O
+// keep them.
 constexpr std::string_view kPodNameKey = "io.kubernetes.pod.name";
 constexpr std::string_view kPodNamespaceKey = "io.kubernetes.pod.namespace";
 constexpr std::string_view kPodUidKey = "io.kubernetes.pod.uid";

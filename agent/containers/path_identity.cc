@@ -99,7 +99,9 @@ PathIdentity IdentityOfPath(std::string_view cgroup_path) {
   if (!identity.runtime.empty()) return identity;
   if (IsHexId(last)) {
     identity.container_id = last;
-    identity.runtime = parent == "docker" ? "docker" : parent == "libpod_parent" ? "podman" : "containerd";
+    identity.runtime = parent == "docker"          ? "docker"
+                       : parent == "libpod_parent" ? "podman"
+                                                   : "containerd";
   } else if (parts.size() == 2 && (parent == "k8s.io" || parent == "moby")) {
     // containerd's namespaces: clients name their containers as they like.
     identity.container_id = last;

@@ -1,5 +1,5 @@
-// What the path of a cgroup says about who lives in it, by the conventions of kubelet (cgroupfs and systemd
-// drivers), containerd, Docker, CRI-O and Podman. Pure: looks at the text only.
+// What the path of a cgroup says about who lives in it, by the conventions of kubelet (cgroupfs and
+// systemd drivers), containerd, Docker, CRI-O and Podman. Pure: looks at the text only.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// kubelet keeps logs in /var/log/pods/<namespace>_<pod>_<uid>/<container>/, whatever the runtime. That names the pod of
-// a uid; not the container, as nothing there carries a container id.
+// kubelet keeps logs in /var/log/pods/<namespace>_<pod>_<uid>/<container>/, whatever the runtime.
+// That names the pod of a uid; not the container, as nothing there carries a container id.
 #include <map>
 
 #include "agent/containers/identity_source.h"

@@ -1,5 +1,6 @@
-// Loading, attaching and reading BPF objects: the one place that knows libbpf's ways. What the kernel refuses comes
-// back as kUnsupported with the reason, and libbpf's own messages go into it instead of to standard error.
+// Loading, attaching and reading BPF objects: the one place that knows libbpf's ways. What the
+// kernel refuses comes back as kUnsupported with the reason, and libbpf's own messages go into it
+// instead of to standard error.
 #pragma once
 
 #include <bpf/libbpf.h>
@@ -12,8 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "bpf/include/account.h"
-#include "common/emitter.h"
 #include "common/result.h"
 
 namespace faultline {
@@ -31,7 +30,8 @@ class LibbpfMessages {
 // Programs that do the same work in different ways; the first set that loads and attaches is taken.
 using ProgramSet = std::vector<const char*>;
 
-Error BpfRefused(std::string_view probe, std::string_view step, int error_number, const std::string& message);
+Error BpfRefused(std::string_view probe, std::string_view step, int error_number,
+                 const std::string& message);
 Result<void> ChoosePrograms(bpf_object* object, const ProgramSet& programs);
 // A map limit that keeps a per-CPU map of such values within `budget_bytes` over all CPUs.
 uint32_t EntriesWithin(size_t budget_bytes, size_t value_bytes, uint32_t most);
@@ -47,8 +47,8 @@ using SkeletonPtr = std::unique_ptr<Skeleton, SkeletonCloser<Skeleton>>;
 
 // `prepare` sets map limits and constants before the load.
 template <typename Skeleton, typename Prepare>
-Result<SkeletonPtr<Skeleton>> LoadProbe(std::string_view probe, std::span<const ProgramSet> alternatives,
-                                        Prepare prepare) {
+Result<SkeletonPtr<Skeleton>> LoadProbe(std::string_view probe,
+                                        std::span<const ProgramSet> alternatives, Prepare prepare) {
   Error error;
   for (const ProgramSet& programs : alternatives) {
     LibbpfMessages messages;
@@ -70,12 +70,14 @@ Result<SkeletonPtr<Skeleton>> LoadProbe(std::string_view probe, std::span<const 
   return std::unexpected(std::move(error));
 }
 
-// Every entry of a per-CPU hash; `values` has one value per possible CPU, each padded to eight bytes.
+// Every entry of a per-CPU hash; `values` has one value per possible CPU, each padded to eight
+// bytes.
 class PercpuHash {
  public:
   PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes);
   using Visitor = std::function<void(const void* key, const std::byte* values)>;
-  // In batches where the kernel can, else key by key. Entries that come or go meanwhile may be missed or seen.
+  // In batches where the kernel can, else key by key. Entries that come or go meanwhile may be
+  // missed or seen.
   Result<void> ForEach(const Visitor& visit);
   void Delete(const void* key);
   int cpus() const { return cpus_; }
@@ -91,42 +93,6 @@ class PercpuHash {
   bool batches_ = true;
   std::vector<std::byte> keys_;
   std::vector<std::byte> values_;
-};
-
-// The books of one probe, as metrics: produced = delivered + pending + all drops. And what its programs cost: the kernel
-// counts run time only while asked to, which costs time itself, so that it is asked in one pass out of sixty.
-class ProbeBooks {
- public:
-  // `accounts` is the array of account.h in the object's bss.
-  ProbeBooks(std::string_view probe, const bpf_object* object, const account* accounts);
-  ~ProbeBooks();
-  ProbeBooks(const ProbeBooks&) = delete;
-  ProbeBooks& operator=(const ProbeBooks&) = delete;
-
-  void Delivered(uint64_t count) { delivered_ += count; }
-  // Drops that user space decides on.
-  void Dropped(std::string_view reason, uint64_t count);
-  void Pending(uint64_t count) { pending_ = count; }
-  account Sum() const;
-  void Emit(Emitter& out);
-
- private:
-  struct Drop {
-    std::string reason;
-    uint64_t count = 0;
-    uint64_t told = 0;  // to Emitter::Dropped
-  };
-  void SetDrop(std::string_view reason, uint64_t count);
-  void EmitRunTime(Emitter& out);
-
-  const std::string probe_;
-  const account* const accounts_;
-  std::vector<std::pair<std::string, int>> programs_;  // name, descriptor
-  std::vector<Drop> drops_;
-  uint64_t delivered_ = 0;
-  uint64_t pending_ = 0;
-  uint64_t passes_ = 0;
-  int stats_fd_ = -1;
 };
 
 }  // namespace faultline

@@ -10,10 +10,13 @@ Result<std::unique_ptr<Collector>> MakeTcpProbe(const LeafContext&);
 
 std::span<const CollectorRow> ProbeCatalogue() {
   static constexpr CollectorRow kRows[] = {
-      {"oom", "processes killed for want of memory, with their container", true, false, MakeOomProbe},
+      {"oom", "processes killed for want of memory, with their container", true, false,
+       MakeOomProbe},
       {"processes", "exec and exit of processes by container", true, false, MakeProcessesProbe},
-      {"syscalls", "duration and errors of system calls by container", true, false, MakeSyscallsProbe},
-      {"tcp", "connections, retransmits, resets and socket states by container", true, false, MakeTcpProbe},
+      {"syscalls", "duration and errors of system calls by container", true, false,
+       MakeSyscallsProbe},
+      {"tcp", "connections, retransmits, resets and socket states by container", true, false,
+       MakeTcpProbe},
   };
   return kRows;
 }

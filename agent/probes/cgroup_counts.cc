@@ -5,7 +5,10 @@
 namespace faultline {
 
 CgroupCounts::CgroupCounts(int map_fd, size_t words, ContainerIndex& index)
-    : index_(index), words_(words), counts_(map_fd, sizeof(uint64_t), words * sizeof(uint64_t)), owners_(index) {}
+    : index_(index),
+      words_(words),
+      counts_(map_fd, sizeof(uint64_t), words * sizeof(uint64_t)),
+      owners_(index) {}
 
 Result<CgroupCounts::Tally> CgroupCounts::Read() {
   using Standing = OwnerDirectory::Standing;
@@ -22,7 +25,8 @@ Result<CgroupCounts::Tally> CgroupCounts::Read() {
     Words sum(words_);
     for (int cpu = 0; cpu < counts_.cpus(); ++cpu) {
       Words part(words_);
-      std::memcpy(part.data(), raw + static_cast<size_t>(cpu) * counts_.stride(), words_ * sizeof(uint64_t));
+      std::memcpy(part.data(), raw + static_cast<size_t>(cpu) * counts_.stride(),
+                  words_ * sizeof(uint64_t));
       for (size_t i = 0; i < words_; ++i) sum[i] += part[i];
     }
     const OwnerDirectory::Owner owner = owners_.Of(key);

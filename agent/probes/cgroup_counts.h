@@ -1,5 +1,6 @@
-// A per-CPU hash of counters by cgroup (all words of 64 bits), read once a pass and summed up by owner. Words are
-// differences of what the kernel holds, so a cgroup that dies takes nothing away from the container around it.
+// A per-CPU hash of counters by cgroup (all words of 64 bits), read once a pass and summed up by
+// owner. Words are differences of what the kernel holds, so a cgroup that dies takes nothing away
+// from the container around it.
 #pragma once
 
 #include <cstdint>

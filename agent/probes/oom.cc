@@ -1,12 +1,13 @@
-// OOM kills: an event that names the container and its memory at that moment, and a count by container. The kernel
-// writes a record as it marks the victim; the probe's descriptor wakes the agent at once, while /proc and the cgroup
-// may still know the victim.
+// OOM kills: an event that names the container and its memory at that moment, and a count by
+// container. The kernel writes a record as it marks the victim; the probe's descriptor wakes the
+// agent at once, while /proc and the cgroup may still know the victim.
 #include <cstring>
 #include <map>
 
 #include "agent/containers/cgroup_files.h"
 #include "agent/probes/bpf_program.h"
 #include "agent/probes/probe.h"
+#include "agent/probes/probe_books.h"
 #include "agent/probes/ring_reader.h"
 #include "agent/probes/series_owner.h"
 #include "bpf/oom.h"
@@ -15,8 +16,9 @@
 namespace faultline {
 namespace {
 
-constexpr MetricFamily kKills = {"container_oom_kills_total", v1::METRIC_TYPE_COUNTER,
-                                 "Processes of the container killed for want of memory, as the kernel marked them."};
+constexpr MetricFamily kKills = {
+    "container_oom_kills_total", v1::METRIC_TYPE_COUNTER,
+    "Processes of the container killed for want of memory, as the kernel marked them."};
 
 void Attribute(v1::Event& event, std::string_view name, std::string value) {
   v1::Label& label = *event.add_attributes();
@@ -33,12 +35,14 @@ class OomProbe final : public Collector {
         books_("oom", skeleton_->obj, skeleton_->bss->accounts) {}
 
   Result<void> Open() {
-    FAULTLINE_ASSIGN(ring_, RingReader::Open(bpf_map__fd(skeleton_->maps.kills), [this](const void* raw, size_t bytes) {
-      if (bytes < sizeof(oom_record) || out_ == nullptr) return;
-      oom_record record;
-      std::memcpy(&record, raw, sizeof record);
-      Deliver(record);
-    }));
+    FAULTLINE_ASSIGN(ring_, RingReader::Open(bpf_map__fd(skeleton_->maps.kills),
+                                             [this](const void* raw, size_t bytes) {
+                                               if (bytes < sizeof(oom_record) || out_ == nullptr)
+                                                 return;
+                                               oom_record record;
+                                               std::memcpy(&record, raw, sizeof record);
+                                               Deliver(record);
+                                             }));
     return {};
   }
 
@@ -78,15 +82,18 @@ class OomProbe final : public Collector {
     v1::Event event;
     event.set_type("oom_kill");
     event.set_severity(v1::SEVERITY_ERROR);
-    event.set_time_unix_ns(host_.clock->UnixNs() - host_.clock->SteadyNs() + static_cast<int64_t>(record.at_ns));
+    event.set_time_unix_ns(host_.clock->UnixNs() - host_.clock->SteadyNs() +
+                           static_cast<int64_t>(record.at_ns));
     event.mutable_subject()->set_pid(record.pid);
     event.mutable_subject()->set_comm(comm);
-    event.set_message(fmt::format("process {} ({}) killed for want of memory in {}", record.pid, comm,
+    event.set_message(fmt::format("process {} ({}) killed for want of memory in {}", record.pid,
+                                  comm,
                                   container == nullptr ? "the node" : container->cgroup_path));
     Attribute(event, "trigger_pid", std::to_string(record.killer_pid));
     if (container != nullptr) DescribeMemory(*container, event);
     Origin origin{.pid = record.pid};
-    if (container != nullptr) origin = {.cgroup_id = container->cgroup_id, .cgroup_path = container->cgroup_path};
+    if (container != nullptr)
+      origin = {.cgroup_id = container->cgroup_id, .cgroup_path = container->cgroup_path};
     out_->Event(std::move(event), origin);
   }
 
@@ -117,7 +124,8 @@ class OomProbe final : public Collector {
 
 Result<std::unique_ptr<Collector>> MakeOomProbe(const LeafContext& context) {
   if (context.containers == nullptr) {
-    return Fail(ErrorCode::kUnsupported, "unsupported: containers are off, or no cgroup file system is mounted");
+    return Fail(ErrorCode::kUnsupported,
+                "unsupported: containers are off, or no cgroup file system is mounted");
   }
   const ProgramSet alternatives[] = {{"oom_victim"}, {"oom_victim_tp"}};
   FAULTLINE_ASSIGN(auto skeleton, LoadProbe<oom_bpf>("oom", alternatives, [](oom_bpf&) {}));

@@ -5,7 +5,9 @@ namespace faultline {
 void OwnerDirectory::BeginPass() {
   ++pass_;
   // What nobody asked for in a while has been deleted from its map.
-  std::erase_if(entries_, [&](const auto& entry) { return entry.second.asked_pass + kPatiencePasses < pass_; });
+  std::erase_if(entries_, [&](const auto& entry) {
+    return entry.second.asked_pass + kPatiencePasses < pass_;
+  });
 }
 
 void OwnerDirectory::Judge(uint64_t key, Entry& entry) {
@@ -16,7 +18,8 @@ void OwnerDirectory::Judge(uint64_t key, Entry& entry) {
   } else if (!entry.path.empty()) {
     entry.standing = Standing::kGone;
   } else {
-    entry.standing = pass_ - entry.first_pass >= kPatiencePasses ? Standing::kGivenUp : Standing::kUnknown;
+    entry.standing =
+        pass_ - entry.first_pass >= kPatiencePasses ? Standing::kGivenUp : Standing::kUnknown;
   }
 }
 

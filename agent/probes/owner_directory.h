@@ -1,5 +1,6 @@
-// From the cgroup keys that BPF programs write to owners by path, across births and deaths: a cgroup is first seen by
-// the kernel, then by the index, and its last records are read after it is gone.
+// From the cgroup keys that BPF programs write to owners by path, across births and deaths: a
+// cgroup is first seen by the kernel, then by the index, and its last records are read after it is
+// gone.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ class OwnerDirectory {
   };
   struct Owner {
     Standing standing = Standing::kUnknown;
-    std::string_view path;  // of the listed cgroup, "/" for the node; valid until the next BeginPass
+    std::string_view
+        path;  // of the listed cgroup, "/" for the node; valid until the next BeginPass
   };
 
   explicit OwnerDirectory(ContainerIndex& index) : index_(index) {}
@@ -42,7 +44,8 @@ class OwnerDirectory {
   void Judge(uint64_t key, Entry& entry);
 
   ContainerIndex& index_;
-  std::unordered_map<uint64_t, Entry> entries_;  // of keys asked for of late: bounded by the maps they come from
+  std::unordered_map<uint64_t, Entry>
+      entries_;  // of keys asked for of late: bounded by the maps they come from
   uint64_t pass_ = 0;
 };
 

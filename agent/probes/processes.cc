@@ -1,9 +1,11 @@
-// exec and exit of every process: exact counts by container, and an event each while they are rare. More than
-// kMaxEventsPerPass in a pass (a build, a shell loop) are counted only, and the difference is counted as dropped.
+// exec and exit of every process: exact counts by container, and an event each while they are rare.
+// More than kMaxEventsPerPass in a pass (a build, a shell loop) are counted only, and the
+// difference is counted as dropped.
 #include <cstring>
 
 #include "agent/probes/cgroup_counts.h"
 #include "agent/probes/probe.h"
+#include "agent/probes/probe_books.h"
 #include "agent/probes/ring_reader.h"
 #include "agent/probes/series_owner.h"
 #include "bpf/processes.h"
@@ -32,12 +34,14 @@ class ProcessesProbe final : public Collector {
         books_("processes", skeleton_->obj, skeleton_->bss->accounts) {}
 
   Result<void> Open() {
-    FAULTLINE_ASSIGN(ring_, RingReader::Open(bpf_map__fd(skeleton_->maps.steps), [this](const void* raw, size_t bytes) {
-      if (bytes < sizeof(process_record) || out_ == nullptr) return;
-      process_record record;
-      std::memcpy(&record, raw, sizeof record);
-      Deliver(record);
-    }));
+    FAULTLINE_ASSIGN(
+        ring_,
+        RingReader::Open(bpf_map__fd(skeleton_->maps.steps), [this](const void* raw, size_t bytes) {
+          if (bytes < sizeof(process_record) || out_ == nullptr) return;
+          process_record record;
+          std::memcpy(&record, raw, sizeof record);
+          Deliver(record);
+        }));
     return {};
   }
 
@@ -56,7 +60,8 @@ class ProcessesProbe final : public Collector {
     FAULTLINE_TRY(counts_.Read());
     for (const auto& [path, words] : counts_.totals()) {
       const MetricFamily* const families[kWords] = {&kExecs, &kExits, &kKilled};
-      for (size_t i = 0; i < kWords; ++i) SampleOfOwner(path, *families[i], {}, static_cast<double>(words[i]), out);
+      for (size_t i = 0; i < kWords; ++i)
+        SampleOfOwner(path, *families[i], {}, static_cast<double>(words[i]), out);
     }
     books_.Emit(out);
     return consumed;
@@ -70,7 +75,8 @@ class ProcessesProbe final : public Collector {
     const std::string file(record.file, strnlen(record.file, sizeof record.file));
     const uint32_t signal = record.exit_code & 0x7F, code = record.exit_code >> 8 & 0xFF;
     v1::Event event;
-    event.set_time_unix_ns(host_.clock->UnixNs() - host_.clock->SteadyNs() + static_cast<int64_t>(record.at_ns));
+    event.set_time_unix_ns(host_.clock->UnixNs() - host_.clock->SteadyNs() +
+                           static_cast<int64_t>(record.at_ns));
     event.set_severity(signal != 0 ? v1::SEVERITY_WARN : v1::SEVERITY_INFO);
     event.mutable_subject()->set_pid(record.pid);
     event.mutable_subject()->set_comm(comm);
@@ -86,14 +92,16 @@ class ProcessesProbe final : public Collector {
       if (!file.empty()) attribute("file", file);
     } else {
       event.set_type("exit");
-      event.set_message(signal != 0 ? fmt::format("{} ({}) killed by signal {}", comm, record.pid, signal)
-                                    : fmt::format("{} ({}) exited with {}", comm, record.pid, code));
+      event.set_message(signal != 0
+                            ? fmt::format("{} ({}) killed by signal {}", comm, record.pid, signal)
+                            : fmt::format("{} ({}) exited with {}", comm, record.pid, code));
       attribute(signal != 0 ? "signal" : "exit_code", std::to_string(signal != 0 ? signal : code));
     }
     const KernelOwner owner = index_.ResolveKernelKey(record.cgroup);
     Origin origin{.cgroup_path = "/"};
     if (owner.container != nullptr) {
-      origin = {.cgroup_id = owner.container->cgroup_id, .cgroup_path = owner.container->cgroup_path};
+      origin = {.cgroup_id = owner.container->cgroup_id,
+                .cgroup_path = owner.container->cgroup_path};
     } else if (!owner.is_node) {
       origin = {.pid = record.pid};
     }
@@ -115,10 +123,13 @@ class ProcessesProbe final : public Collector {
 
 Result<std::unique_ptr<Collector>> MakeProcessesProbe(const LeafContext& context) {
   if (context.containers == nullptr) {
-    return Fail(ErrorCode::kUnsupported, "unsupported: containers are off, or no cgroup file system is mounted");
+    return Fail(ErrorCode::kUnsupported,
+                "unsupported: containers are off, or no cgroup file system is mounted");
   }
-  const ProgramSet alternatives[] = {{"process_exec", "process_exit"}, {"process_exec_tp", "process_exit_tp"}};
-  FAULTLINE_ASSIGN(auto skeleton, LoadProbe<processes_bpf>("processes", alternatives, [](processes_bpf&) {}));
+  const ProgramSet alternatives[] = {{"process_exec", "process_exit"},
+                                     {"process_exec_tp", "process_exit_tp"}};
+  FAULTLINE_ASSIGN(auto skeleton,
+                   LoadProbe<processes_bpf>("processes", alternatives, [](processes_bpf&) {}));
   auto probe = std::make_unique<ProcessesProbe>(context, std::move(skeleton));
   FAULTLINE_TRY(probe->Open());
   return probe;

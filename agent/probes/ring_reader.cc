@@ -24,7 +24,8 @@ int RingReader::OnRecord(void* self, void* record, size_t bytes) {
 int RingReader::wake_fd() const { return ring_buffer__epoll_fd(ring_); }
 
 Result<void> RingReader::Consume() {
-  // Polling without waiting also takes the readiness off the descriptor; consuming then takes what woke nobody.
+  // Polling without waiting also takes the readiness off the descriptor; consuming then takes what
+  // woke nobody.
   ring_buffer__poll(ring_, 0);
   const int taken = ring_buffer__consume(ring_);
   if (taken < 0) return FailErrno(-taken, "read a BPF ring buffer");

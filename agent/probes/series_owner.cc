@@ -7,8 +7,8 @@
 
 namespace faultline {
 
-void SampleOfOwner(std::string_view path, const MetricFamily& family, LabelViews labels, double value,
-                   Emitter& out) {
+void SampleOfOwner(std::string_view path, const MetricFamily& family, LabelViews labels,
+                   double value, Emitter& out) {
   if (path != "/") return out.SampleOf(Origin{.cgroup_path = path}, family, labels, value);
   std::array<LabelView, 4> with_id = {{{"id", "/"}}};
   FAULTLINE_ASSERT(labels.size() < with_id.size(), "more labels than a probe's series have");

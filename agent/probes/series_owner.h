@@ -7,6 +7,7 @@
 
 namespace faultline {
 
-void SampleOfOwner(std::string_view path, const MetricFamily& family, LabelViews labels, double value, Emitter& out);
+void SampleOfOwner(std::string_view path, const MetricFamily& family, LabelViews labels,
+                   double value, Emitter& out);
 
 }  // namespace faultline

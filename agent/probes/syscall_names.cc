@@ -1,4 +1,5 @@
-// The table is made from <sys/syscall.h> when the build is configured (CMakeLists.txt), so it fits the architecture.
+// The table is made from <sys/syscall.h> when the build is configured (CMakeLists.txt), so it fits
+// the architecture.
 #include "agent/probes/syscall_names.h"
 
 #include <fmt/format.h>
@@ -20,15 +21,18 @@ constexpr Numbered kSyscalls[] = {
 #include "syscall_names.inc"
 };
 // Never seen by programs: the kernel restarts the call or turns them into EINTR behind the probe.
-constexpr Numbered kRestarts[] = {
-    {512, "ERESTARTSYS"}, {513, "ERESTARTNOINTR"}, {514, "ERESTARTNOHAND"}, {516, "ERESTART_RESTARTBLOCK"}};
+constexpr Numbered kRestarts[] = {{512, "ERESTARTSYS"},
+                                  {513, "ERESTARTNOINTR"},
+                                  {514, "ERESTARTNOHAND"},
+                                  {516, "ERESTART_RESTARTBLOCK"}};
 
 }  // namespace
 
 std::string SyscallName(uint32_t number) {
   const auto found = std::find_if(std::begin(kSyscalls), std::end(kSyscalls),
                                   [&](const Numbered& entry) { return entry.number == number; });
-  return found != std::end(kSyscalls) ? std::string(found->name) : fmt::format("syscall_{}", number);
+  return found != std::end(kSyscalls) ? std::string(found->name)
+                                      : fmt::format("syscall_{}", number);
 }
 
 std::string ErrnoName(uint32_t error_number) {

@@ -11,9 +11,12 @@ namespace {
 
 constexpr std::string_view kOther = "other";
 constexpr char kHelp[] = "Duration of system calls of the container, as the kernel saw it.";
-constexpr MetricFamily kBucket = {"container_syscall_duration_seconds_bucket", v1::METRIC_TYPE_HISTOGRAM, kHelp};
-constexpr MetricFamily kSum = {"container_syscall_duration_seconds_sum", v1::METRIC_TYPE_HISTOGRAM, kHelp};
-constexpr MetricFamily kCount = {"container_syscall_duration_seconds_count", v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr MetricFamily kBucket = {"container_syscall_duration_seconds_bucket",
+                                  v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr MetricFamily kSum = {"container_syscall_duration_seconds_sum", v1::METRIC_TYPE_HISTOGRAM,
+                               kHelp};
+constexpr MetricFamily kCount = {"container_syscall_duration_seconds_count",
+                                 v1::METRIC_TYPE_HISTOGRAM, kHelp};
 constexpr MetricFamily kErrors = {"container_syscall_errors_total", v1::METRIC_TYPE_COUNTER,
                                   "System calls of the container that returned an error."};
 
@@ -30,7 +33,8 @@ const std::array<std::string, SYSCALL_BUCKETS>& Bounds() {
   return bounds;
 }
 
-void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTimes& times, Emitter& out) {
+void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTimes& times,
+               Emitter& out) {
   uint64_t below = 0;
   for (size_t i = 0; i < SYSCALL_BUCKETS; ++i) {
     below += times.buckets[i];
@@ -44,7 +48,9 @@ void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTi
 
 }  // namespace
 
-uint64_t SyscallTimes::Count() const { return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0}); }
+uint64_t SyscallTimes::Count() const {
+  return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0});
+}
 
 void SyscallTimes::Add(const SyscallTimes& other) {
   sum_ns += other.sum_ns;
@@ -83,11 +89,13 @@ void SyscallSeries::AddCalls(std::string_view path, uint32_t number, const Sysca
   times.Add(delta);
 }
 
-void SyscallSeries::AddErrors(std::string_view path, uint32_t number, uint32_t error_number, uint64_t delta) {
+void SyscallSeries::AddErrors(std::string_view path, uint32_t number, uint32_t error_number,
+                              uint64_t delta) {
   if (delta == 0) return;
   Owner& owner = OwnerAt(path);
   const ErrorKey key(number, error_number);
-  uint64_t& count = Admit(owner.errors, key, kMaxErrors) ? owner.errors[key].value : owner.other_errors;
+  uint64_t& count =
+      Admit(owner.errors, key, kMaxErrors) ? owner.errors[key].value : owner.other_errors;
   count += delta;
 }
 

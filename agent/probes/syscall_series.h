@@ -1,6 +1,7 @@
-// Sums of system calls by owner, bounded in series: each owner shows at most kMaxSyscalls syscalls (and kMaxErrors
-// pairs of syscall and errno) by name, all others together as "other". A name keeps its place while it is active;
-// after kIdlePasses of silence it may lose it to another. Everything only ever grows, as counters must. Pure.
+// Sums of system calls by owner, bounded in series: each owner shows at most kMaxSyscalls syscalls
+// (and kMaxErrors pairs of syscall and errno) by name, all others together as "other". A name keeps
+// its place while it is active; after kIdlePasses of silence it may lose it to another. Everything
+// only ever grows, as counters must. Pure.
 #pragma once
 
 #include <linux/types.h>

@@ -1,6 +1,6 @@
-// System calls of every container: duration as a histogram, errors by errno (bpf/syscalls.bpf.c sums them up in the
-// kernel). Read once a pass and never cleared, so that nothing is lost between a read and a clear: the difference to the
-// last reading is what is added to the owner's series.
+// System calls of every container: duration as a histogram, errors by errno (bpf/syscalls.bpf.c
+// sums them up in the kernel). Read once a pass and never cleared, so that nothing is lost between
+// a read and a clear: the difference to the last reading is what is added to the owner's series.
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -8,6 +8,7 @@
 #include "agent/probes/bpf_program.h"
 #include "agent/probes/owner_directory.h"
 #include "agent/probes/probe.h"
+#include "agent/probes/probe_books.h"
 #include "agent/probes/syscall_series.h"
 #include "bpf/syscalls.h"
 #include "syscalls.skel.h"
@@ -170,17 +171,20 @@ class SyscallsProbe final : public Collector {
 
 Result<std::unique_ptr<Collector>> MakeSyscallsProbe(const LeafContext& context) {
   if (context.containers == nullptr) {
-    return Fail(ErrorCode::kUnsupported, "unsupported: containers are off, or no cgroup file system is mounted");
+    return Fail(ErrorCode::kUnsupported,
+                "unsupported: containers are off, or no cgroup file system is mounted");
   }
-  const ProgramSet alternatives[] = {{"syscall_enter", "syscall_exit"}, {"syscall_enter_tp", "syscall_exit_tp"}};
+  const ProgramSet alternatives[] = {{"syscall_enter", "syscall_exit"},
+                                     {"syscall_enter_tp", "syscall_exit_tp"}};
   const bool only_selected = context.config.probes().syscalls().cgroups_size() > 0;
-  FAULTLINE_ASSIGN(auto skeleton, LoadProbe<syscalls_bpf>("syscalls", alternatives, [&](syscalls_bpf& object) {
-    object.rodata->only_selected = only_selected;
-    bpf_map__set_max_entries(object.maps.times,
-                             EntriesWithin(kTimesBudgetBytes, sizeof(syscall_times), kMostTimes));
-    bpf_map__set_max_entries(object.maps.errors,
-                             EntriesWithin(kErrorsBudgetBytes, sizeof(uint64_t), kMostErrors));
-  }));
+  FAULTLINE_ASSIGN(
+      auto skeleton, LoadProbe<syscalls_bpf>("syscalls", alternatives, [&](syscalls_bpf& object) {
+        object.rodata->only_selected = only_selected;
+        bpf_map__set_max_entries(
+            object.maps.times, EntriesWithin(kTimesBudgetBytes, sizeof(syscall_times), kMostTimes));
+        bpf_map__set_max_entries(object.maps.errors,
+                                 EntriesWithin(kErrorsBudgetBytes, sizeof(uint64_t), kMostErrors));
+      }));
   return std::make_unique<SyscallsProbe>(context, std::move(skeleton));
 }
 

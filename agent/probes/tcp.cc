@@ -4,6 +4,7 @@
 
 #include "agent/probes/cgroup_counts.h"
 #include "agent/probes/probe.h"
+#include "agent/probes/probe_books.h"
 #include "agent/probes/series_owner.h"
 #include "bpf/tcp.h"
 #include "tcp.skel.h"
@@ -23,23 +24,33 @@ struct Series {
   LabelView label;  // empty name: none
 };
 constexpr Series kSeries[] = {
-    {offsetof(tcp_counts, connects), Total("container_tcp_connects_total", "Connections the container opened."), {}},
+    {offsetof(tcp_counts, connects),
+     Total("container_tcp_connects_total", "Connections the container opened."),
+     {}},
     {offsetof(tcp_counts, connect_failures),
-     Total("container_tcp_connect_failures_total", "Connections the container tried to open in vain."), {}},
-    {offsetof(tcp_counts, accepts), Total("container_tcp_accepts_total", "Connections opened to the container."), {}},
+     Total("container_tcp_connect_failures_total",
+           "Connections the container tried to open in vain."),
+     {}},
+    {offsetof(tcp_counts, accepts),
+     Total("container_tcp_accepts_total", "Connections opened to the container."),
+     {}},
     {offsetof(tcp_counts, retransmits),
-     Total("container_tcp_retransmits_total", "TCP segments of the container sent again."), {}},
+     Total("container_tcp_retransmits_total", "TCP segments of the container sent again."),
+     {}},
     {offsetof(tcp_counts, resets_sent),
-     Total("container_tcp_resets_total", "TCP resets of the container's connections."), {"direction", "sent"}},
+     Total("container_tcp_resets_total", "TCP resets of the container's connections."),
+     {"direction", "sent"}},
     {offsetof(tcp_counts, resets_received),
-     Total("container_tcp_resets_total", "TCP resets of the container's connections."), {"direction", "received"}},
+     Total("container_tcp_resets_total", "TCP resets of the container's connections."),
+     {"direction", "received"}},
 };
-constexpr MetricFamily kSockets = {"container_tcp_sockets", v1::METRIC_TYPE_GAUGE,
-                                   "TCP sockets by state that the container opened since the probe runs."};
+constexpr MetricFamily kSockets = {
+    "container_tcp_sockets", v1::METRIC_TYPE_GAUGE,
+    "TCP sockets by state that the container opened since the probe runs."};
 // As in include/net/tcp_states.h; what a full socket is never in has no name here.
-constexpr std::array<std::string_view, 12> kStates = {"",           "established", "syn_sent", "syn_recv",
-                                                      "fin_wait1",  "fin_wait2",   "",         "",
-                                                      "close_wait", "last_ack",    "listen",   "closing"};
+constexpr std::array<std::string_view, 12> kStates = {
+    "", "established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "",
+    "", "close_wait",  "last_ack", "listen",   "closing"};
 
 class TcpProbe final : public Collector {
  public:
@@ -62,7 +73,8 @@ class TcpProbe final : public Collector {
   static void Emit(std::string_view path, const CgroupCounts::Words& words, Emitter& out) {
     for (const Series& series : kSeries) {
       const LabelViews labels(&series.label, series.label.name.empty() ? 0 : 1);
-      SampleOfOwner(path, series.family, labels, static_cast<double>(words[series.offset / sizeof(uint64_t)]), out);
+      SampleOfOwner(path, series.family, labels,
+                    static_cast<double>(words[series.offset / sizeof(uint64_t)]), out);
     }
     for (size_t state = 0; state < kStates.size(); ++state) {
       if (kStates[state].empty()) continue;
@@ -81,12 +93,16 @@ class TcpProbe final : public Collector {
 
 Result<std::unique_ptr<Collector>> MakeTcpProbe(const LeafContext& context) {
   if (context.containers == nullptr) {
-    return Fail(ErrorCode::kUnsupported, "unsupported: containers are off, or no cgroup file system is mounted");
+    return Fail(ErrorCode::kUnsupported,
+                "unsupported: containers are off, or no cgroup file system is mounted");
   }
-  const ProgramSet alternatives[] = {{}};  // there is one way only, and all of its programs load by themselves
+  const ProgramSet alternatives[] = {
+      {}};  // there is one way only, and all of its programs load by themselves
   FAULTLINE_ASSIGN(auto skeleton, LoadProbe<tcp_bpf>("tcp", alternatives, [](tcp_bpf& object) {
-    bpf_map__set_max_entries(object.maps.counts, EntriesWithin(size_t{4} << 20, sizeof(tcp_counts), 1024));
-  }));
+                     bpf_map__set_max_entries(
+                         object.maps.counts,
+                         EntriesWithin(size_t{4} << 20, sizeof(tcp_counts), 1024));
+                   }));
   return std::make_unique<TcpProbe>(context, std::move(skeleton));
 }
 

@@ -1,9 +1,11 @@
-// Books of one probe, one line per CPU so that no two share a cache line: what was produced, and what the kernel side
-// had to drop. Programs run with preemption off, so plain additions are exact. User space maps it.
+// Books of one probe, one line per CPU so that no two share a cache line: what was produced, and
+// what the kernel side had to drop. Programs run with preemption off, so plain additions are exact.
+// User space maps it.
 #pragma once
 
 #ifdef __bpf__
 #include "kernel.h"
+
 #include <bpf/bpf_helpers.h>
 #else
 #include <linux/types.h>
@@ -23,7 +25,7 @@ struct account {
 #ifdef __bpf__
 struct account accounts[ACCOUNT_CPUS] __attribute__((aligned(64)));
 
-static __always_inline struct account *my_account(void) {
+static __always_inline struct account* my_account(void) {
   return &accounts[bpf_get_smp_processor_id() & (ACCOUNT_CPUS - 1)];
 }
 #endif

@@ -1,5 +1,6 @@
-// The kernel types that our programs read, with only the fields they read; CO-RE moves each access to where the
-// running kernel keeps the field. In place of a vmlinux.h, so that the build needs no kernel.
+// The kernel types that our programs read, with only the fields they read; CO-RE moves each access
+// to where the running kernel keeps the field. In place of a vmlinux.h, so that the build needs no
+// kernel.
 #pragma once
 
 typedef unsigned char __u8;
@@ -38,15 +39,15 @@ struct kernfs_node {
 struct cgroup_root;
 struct cgroup {
   int level;
-  struct kernfs_node *kn;
-  struct cgroup_root *root;
+  struct kernfs_node* kn;
+  struct cgroup_root* root;
 };
 struct cgroup_subsys_state {
-  struct cgroup *cgroup;
+  struct cgroup* cgroup;
 };
 struct css_set {
-  struct cgroup_subsys_state *subsys[16];
-  struct cgroup *dfl_cgrp;
+  struct cgroup_subsys_state* subsys[16];
+  struct cgroup* dfl_cgrp;
 };
 typedef struct {
   int counter;
@@ -59,17 +60,17 @@ struct task_struct {
   int pid;
   int tgid;
   int exit_code;
-  struct task_struct *real_parent;
-  struct signal_struct *signal;
-  struct css_set *cgroups;
+  struct task_struct* real_parent;
+  struct signal_struct* signal;
+  struct css_set* cgroups;
   char comm[16];
 };
 struct pt_regs;
 struct linux_binprm {
-  const char *filename;
+  const char* filename;
 };
 struct sock_cgroup_data {
-  struct cgroup *cgroup;
+  struct cgroup* cgroup;
 };
 struct sock_common {
   volatile unsigned char skc_state;
@@ -85,7 +86,8 @@ struct sk_buff;
 // Only its enumerator is asked for, by name: the number differs from kernel to kernel.
 enum cgroup_subsys_id { memory_cgrp_id = 4 };
 
-// Arguments of classic tracepoints, as /sys/kernel/tracing/events/*/format says; their layout is kept stable.
+// Arguments of classic tracepoints, as /sys/kernel/tracing/events/*/format says; their layout is
+// kept stable.
 struct trace_event_raw_sys_enter {
   long id;
   unsigned long args[6];

@@ -1,8 +1,8 @@
-// What a pass of the container index costs with N cgroups (default 1000) in every hierarchy of this machine:
-// the first pass, one in which nothing happened, and one with a birth and a death; then a pass of each container
-// collector over them. Needs root; cleans up.
-#include <sys/stat.h>
+// What a pass of the container index costs with N cgroups (default 1000) in every hierarchy of this
+// machine: the first pass, one in which nothing happened, and one with a birth and a death; then a
+// pass of each container collector over them. Needs root; cleans up.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -51,7 +51,9 @@ int Main(int count) {
   for (const auto& [controller, mount_point] : (*index)->mounts().v1) roots.insert(mount_point);
   roots.erase("");
   const std::string parent = "/faultline-bench-" + std::to_string(getpid());
-  const auto path = [&](const std::string& root, int i) { return root + parent + "/g" + std::to_string(i); };
+  const auto path = [&](const std::string& root, int i) {
+    return root + parent + "/g" + std::to_string(i);
+  };
   for (const std::string& root : roots) {
     mkdir((root + parent).c_str(), 0755);
     for (int i = 0; i < count; ++i) mkdir(path(root, i).c_str(), 0755);
@@ -69,7 +71,8 @@ int Main(int count) {
   for (const std::string& root : roots) mkdir(path(root, count).c_str(), 0755);
   pass("one birth, one death", 1);
   std::printf("%zu hierarchies, %zu cgroups listed, %llu beyond the limit\n", roots.size(),
-              (*index)->containers().size(), static_cast<unsigned long long>((*index)->excess_cgroups()));
+              (*index)->containers().size(),
+              static_cast<unsigned long long>((*index)->excess_cgroups()));
   for (const CollectorRow& row : CollectorCatalogue()) {
     if (!row.name.starts_with("container_")) continue;
     auto leaf = row.make(LeafContext{host, config, index->get()});
@@ -78,7 +81,8 @@ int Main(int count) {
     const double before = CpuMs();
     constexpr int kPasses = 5;
     for (int i = 0; i < kPasses; ++i) (void)(*leaf)->Collect(out);
-    std::printf("%-40s %8.2f ms CPU, %llu samples\n", std::string(row.name).c_str(), (CpuMs() - before) / kPasses,
+    std::printf("%-40s %8.2f ms CPU, %llu samples\n", std::string(row.name).c_str(),
+                (CpuMs() - before) / kPasses,
                 static_cast<unsigned long long>(out.samples / kPasses));
   }
   for (const std::string& root : roots) {

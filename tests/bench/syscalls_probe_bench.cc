@@ -1,5 +1,6 @@
-// What the syscalls probe adds to a system call, in CPU nanoseconds: getppid in a tight loop, interleaved pairs with
-// and without the probe, medians; a task that the allow-list leaves out; and what one pass of reading costs.
+// What the syscalls probe adds to a system call, in CPU nanoseconds: getppid in a tight loop,
+// interleaved pairs with and without the probe, medians; a task that the allow-list leaves out; and
+// what one pass of reading costs.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,11 +87,13 @@ int Main() {
   const long pss_before = PssKib();
   std::vector<std::unique_ptr<Collector>> probes;
   for (const CollectorRow& row : ProbeCatalogue()) {
-    if (auto probe = Load(row.name, LeafContext{host, all, index->get()})) probes.push_back(std::move(probe));
+    if (auto probe = Load(row.name, LeafContext{host, all, index->get()}))
+      probes.push_back(std::move(probe));
   }
   RecordingEmitter out;
   for (const auto& probe : probes) (void)probe->Collect(out);
-  std::printf("%zu probes: PSS + %ld KiB (of %ld)\n", probes.size(), PssKib() - pss_before, PssKib());
+  std::printf("%zu probes: PSS + %ld KiB (of %ld)\n", probes.size(), PssKib() - pss_before,
+              PssKib());
   for (size_t i = 0; i < probes.size(); ++i) {
     const double before = CpuNs();
     constexpr int kPasses = 20;

@@ -1,4 +1,5 @@
-// A cgroup of the test's own under the real hierarchies, and children that live in it. Everything is removed again.
+// A cgroup of the test's own under the real hierarchies, and children that live in it. Everything
+// is removed again.
 #pragma once
 
 #include <fcntl.h>
@@ -18,9 +19,10 @@ namespace faultline {
 
 class OwnCgroup {
  public:
-  // In the unified hierarchy (if `in_unified`) and in those of the named v1 controllers, where mounted.
-  OwnCgroup(const CgroupMounts& mounts, const std::string& name, const std::vector<std::string>& controllers,
-            bool in_unified = true)
+  // In the unified hierarchy (if `in_unified`) and in those of the named v1 controllers, where
+  // mounted.
+  OwnCgroup(const CgroupMounts& mounts, const std::string& name,
+            const std::vector<std::string>& controllers, bool in_unified = true)
       : path_("/faultline-test-" + std::to_string(getpid()) + "-" + name) {
     std::set<std::string> folders;
     if (in_unified && !mounts.unified.empty()) folders.insert(mounts.unified + path_);
@@ -38,7 +40,9 @@ class OwnCgroup {
     }
     for (const std::string& folder : folders_) {
       // The last task may still be on its way out.
-      for (int attempt = 0; attempt < 200 && rmdir(folder.c_str()) != 0 && errno == EBUSY; ++attempt) usleep(10'000);
+      for (int attempt = 0; attempt < 200 && rmdir(folder.c_str()) != 0 && errno == EBUSY;
+           ++attempt)
+        usleep(10'000);
     }
   }
   OwnCgroup(const OwnCgroup&) = delete;
@@ -53,7 +57,8 @@ class OwnCgroup {
     if (child == 0) {
       // Opened before the move, so that the cgroup sees nothing of this but a few writes.
       std::vector<int> files;
-      for (const std::string& folder : folders_) files.push_back(open((folder + "/cgroup.procs").c_str(), O_WRONLY));
+      for (const std::string& folder : folders_)
+        files.push_back(open((folder + "/cgroup.procs").c_str(), O_WRONLY));
       for (const int file : files) {
         if (write(file, "0", 1) != 1) _exit(120);
       }

@@ -1,5 +1,5 @@
-// One probe of the catalogue on the real kernel, with the real container index. Skips with the reason where the
-// kernel or the user's rights do not allow it.
+// One probe of the catalogue on the real kernel, with the real container index. Skips with the
+// reason where the kernel or the user's rights do not allow it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -59,12 +59,13 @@ class ProbePass : public testing::Test {
   // Of the cgroup at `path`, or of the node if that is empty; -1 if there is no such series.
   double Value(std::string_view path, std::string_view series) const {
     for (const auto& sample : out.samples) {
-      if (sample.origin.cgroup_path == path && RecordingEmitter::SeriesText(sample) == series) return sample.value;
+      if (sample.origin.cgroup_path == path && RecordingEmitter::SeriesText(sample) == series)
+        return sample.value;
     }
     return -1;
   }
-  // The probe's books must balance. The machine goes on while they are read, so it may take a few passes to find them
-  // at rest; `out` is then of the last pass.
+  // The probe's books must balance. The machine goes on while they are read, so it may take a few
+  // passes to find them at rest; `out` is then of the last pass.
   void ExpectBooksBalance(const std::string& probe) {
     double produced = -1, others = 0;
     for (int attempt = 0; attempt < 50 && produced != others; ++attempt) {
@@ -74,7 +75,8 @@ class ProbePass : public testing::Test {
         const auto label = sample.labels.find("probe");
         if (label == sample.labels.end() || label->second != probe) continue;
         if (sample.name == "faultline_probe_produced_total") produced = sample.value;
-        if (sample.name == "faultline_probe_delivered_total" || sample.name == "faultline_probe_dropped_total" ||
+        if (sample.name == "faultline_probe_delivered_total" ||
+            sample.name == "faultline_probe_dropped_total" ||
             sample.name == "faultline_probe_pending") {
           others += sample.value;
         }

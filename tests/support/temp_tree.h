@@ -1,4 +1,5 @@
-// A folder of files that a test makes and that goes away with it: the host root of a leaf under test.
+// A folder of files that a test makes and that goes away with it: the host root of a leaf under
+// test.
 #pragma once
 
 #include <cstdlib>

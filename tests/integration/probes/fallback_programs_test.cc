@@ -1,7 +1,9 @@
-// The programs for kernels without BTF of these tracepoints must stay loadable, though this kernel takes the others.
+// The programs for kernels without BTF of these tracepoints must stay loadable, though this kernel
+// takes the others.
 #include <gtest/gtest.h>
 
 #include "agent/probes/bpf_program.h"
+#include "bpf/include/account.h"
 #include "bpf/oom.h"
 #include "bpf/processes.h"
 #include "bpf/syscalls.h"
@@ -24,8 +26,12 @@ void ExpectLoads(const ProgramSet& programs) {
 }
 
 TEST(FallbackProgramsTest, Oom) { ExpectLoads<oom_bpf>({"oom_victim_tp"}); }
-TEST(FallbackProgramsTest, Processes) { ExpectLoads<processes_bpf>({"process_exec_tp", "process_exit_tp"}); }
-TEST(FallbackProgramsTest, Syscalls) { ExpectLoads<syscalls_bpf>({"syscall_enter_tp", "syscall_exit_tp"}); }
+TEST(FallbackProgramsTest, Processes) {
+  ExpectLoads<processes_bpf>({"process_exec_tp", "process_exit_tp"});
+}
+TEST(FallbackProgramsTest, Syscalls) {
+  ExpectLoads<syscalls_bpf>({"syscall_enter_tp", "syscall_exit_tp"});
+}
 
 TEST(FallbackProgramsTest, WhatIsMissingIsSaid) {
   SkeletonPtr<oom_bpf> skeleton(oom_bpf::open());

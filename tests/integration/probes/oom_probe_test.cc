@@ -14,7 +14,8 @@ constexpr size_t kLimitBytes = size_t{32} << 20;
 // Touches more memory than the cgroup may have.
 int Devour() {
   constexpr size_t kBytes = size_t{128} << 20;
-  void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 1;
   std::memset(memory, 1, kBytes);
   return 0;
@@ -50,7 +51,8 @@ TEST_F(OomProbeTest, AKillIsAnEventWithItsContainer) {
   EXPECT_LT(std::abs(event.time_unix_ns() - clock_.UnixNs()), 10 * kNsPerSecond);
   bool told_limit = false;
   for (const v1::Label& attribute : event.attributes()) {
-    if (attribute.name() == "memory_limit_bytes") told_limit = attribute.value() == std::to_string(kLimitBytes);
+    if (attribute.name() == "memory_limit_bytes")
+      told_limit = attribute.value() == std::to_string(kLimitBytes);
   }
   EXPECT_TRUE(told_limit);
   EXPECT_EQ(Value(cgroup.path(), "container_oom_kills_total"), 1);

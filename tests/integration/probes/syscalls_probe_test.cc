@@ -19,11 +19,16 @@ int Generate() {
 class SyscallsProbeTest : public ProbePass {
  protected:
   void ExpectExact(const std::string& path) const {
-    EXPECT_EQ(Value(path, R"(container_syscall_duration_seconds_count{syscall="getppid"})"), kCalls);
-    EXPECT_EQ(Value(path, R"(container_syscall_duration_seconds_bucket{le="+Inf",syscall="getppid"})"), kCalls);
+    EXPECT_EQ(Value(path, R"(container_syscall_duration_seconds_count{syscall="getppid"})"),
+              kCalls);
+    EXPECT_EQ(
+        Value(path, R"(container_syscall_duration_seconds_bucket{le="+Inf",syscall="getppid"})"),
+        kCalls);
     EXPECT_GT(Value(path, R"(container_syscall_duration_seconds_sum{syscall="getppid"})"), 0);
-    EXPECT_EQ(Value(path, R"(container_syscall_duration_seconds_count{syscall="openat"})"), kFailures);
-    EXPECT_EQ(Value(path, R"(container_syscall_errors_total{errno="ENOENT",syscall="openat"})"), kFailures);
+    EXPECT_EQ(Value(path, R"(container_syscall_duration_seconds_count{syscall="openat"})"),
+              kFailures);
+    EXPECT_EQ(Value(path, R"(container_syscall_errors_total{errno="ENOENT",syscall="openat"})"),
+              kFailures);
   }
 };
 
@@ -38,7 +43,8 @@ TEST_F(SyscallsProbeTest, CountsExactlyByUnifiedCgroup) {
   // A second generation adds up.
   EXPECT_EQ(cgroup.Run(Generate), 0);
   Collect();
-  EXPECT_EQ(Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"), 2 * kCalls);
+  EXPECT_EQ(Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"),
+            2 * kCalls);
 }
 
 TEST_F(SyscallsProbeTest, CountsExactlyByV1MemoryCgroup) {
@@ -63,11 +69,13 @@ TEST_F(SyscallsProbeTest, OnlySelectedCgroupsAreCountedAndTheBooksBalance) {
   EXPECT_EQ(other.Run(Generate), 0);
   Collect();
   ExpectExact(chosen.path());
-  EXPECT_EQ(Value(other.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"), -1);
+  EXPECT_EQ(Value(other.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"),
+            -1);
   ExpectBooksBalance("syscalls");
   // Nothing else is counted, so the books hold exactly what the chosen ones did.
   EXPECT_GE(Value("", R"(faultline_probe_produced_total{probe="syscalls"})"), kCalls + kFailures);
-  EXPECT_LT(Value("", R"(faultline_probe_produced_total{probe="syscalls"})"), kCalls + kFailures + 100);
+  EXPECT_LT(Value("", R"(faultline_probe_produced_total{probe="syscalls"})"),
+            kCalls + kFailures + 100);
 }
 
 TEST_F(SyscallsProbeTest, ADeadCgroupIsForgotten) {

@@ -18,12 +18,15 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
-// Accepts kConnections after telling its port, waits for the other side to close each, and stays until told.
+// Accepts kConnections after telling its port, waits for the other side to close each, and stays
+// until told.
 int Serve(int port_pipe, int stay_pipe) {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = Loopback(0);
   socklen_t length = sizeof address;
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(listener, 64) != 0) return 1;
+  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+      listen(listener, 64) != 0)
+    return 1;
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
   const uint16_t port = ntohs(address.sin_port);
   if (write(port_pipe, &port, sizeof port) != sizeof port) return 2;
@@ -42,7 +45,8 @@ int Connect(uint16_t port, uint16_t closed_port) {
   const auto dial = [](uint16_t to) {
     const int connection = socket(AF_INET, SOCK_STREAM, 0);
     const sockaddr_in address = Loopback(to);
-    const int failed = connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const int failed =
+        connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address);
     close(connection);
     return failed;
   };
@@ -85,7 +89,8 @@ class TcpProbeTest : public ProbePass {
     Collect();
     EXPECT_EQ(Value(client.path(), "container_tcp_connects_total"), kConnections);
     EXPECT_EQ(Value(client.path(), "container_tcp_connect_failures_total"), kRefused);
-    EXPECT_EQ(Value(client.path(), R"(container_tcp_resets_total{direction="received"})"), kRefused);
+    EXPECT_EQ(Value(client.path(), R"(container_tcp_resets_total{direction="received"})"),
+              kRefused);
     EXPECT_EQ(Value(client.path(), "container_tcp_accepts_total"), 0);
     EXPECT_EQ(Value(client.path(), R"(container_tcp_sockets{state="established"})"), 0);
     EXPECT_EQ(Value(server.path(), "container_tcp_accepts_total"), kConnections);
@@ -93,7 +98,8 @@ class TcpProbeTest : public ProbePass {
     EXPECT_EQ(Value(server.path(), R"(container_tcp_sockets{state="listen"})"), 1);
     EXPECT_EQ(Value(server.path(), R"(container_tcp_sockets{state="syn_recv"})"), 0);
     ExpectBooksBalance("tcp");
-    for (const int file : {stay_pipe[1], stay_pipe[0], port_pipe[0], port_pipe[1], holder}) close(file);
+    for (const int file : {stay_pipe[1], stay_pipe[0], port_pipe[0], port_pipe[1], holder})
+      close(file);
     EXPECT_EQ(server.Wait(serving), 0);
     Collect();
     EXPECT_EQ(Value(server.path(), R"(container_tcp_sockets{state="listen"})"), 0);

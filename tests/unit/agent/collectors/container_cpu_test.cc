@@ -16,7 +16,8 @@ TEST(ContainerCpuTest, V1) {
   tree.File("/sys/fs/cgroup/cpu/web/cpu.shares", "1024\n");
   tree.File("/sys/fs/cgroup/cpu/web/cpu.cfs_period_us", "100000\n");
   tree.File("/sys/fs/cgroup/cpu/web/cpu.cfs_quota_us", "50000\n");
-  tree.File("/sys/fs/cgroup/cpu/web/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 500000000\n");
+  tree.File("/sys/fs/cgroup/cpu/web/cpu.stat",
+            "nr_periods 10\nnr_throttled 4\nthrottled_time 500000000\n");
   CollectorPass pass("container_cpu", tree.root());
   EXPECT_EQ(pass.Run(), R"(# TYPE container_cpu_cfs_periods_total counter
 container_cpu_cfs_periods_total 10
@@ -43,8 +44,9 @@ container_spec_cpu_shares 1024
 TEST(ContainerCpuTest, V2WithoutQuota) {
   TempTree tree;
   tree.File("/proc/self/mountinfo", "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
-  tree.File("/sys/fs/cgroup/web/cpu.stat",
-            "usage_usec 2500000\nuser_usec 1500000\nsystem_usec 1000000\nnr_periods 0\nnr_throttled 0\n");
+  tree.File(
+      "/sys/fs/cgroup/web/cpu.stat",
+      "usage_usec 2500000\nuser_usec 1500000\nsystem_usec 1000000\nnr_periods 0\nnr_throttled 0\n");
   tree.File("/sys/fs/cgroup/web/cpu.max", "max 100000\n");
   tree.File("/sys/fs/cgroup/web/cpu.weight", "100\n");
   CollectorPass pass("container_cpu", tree.root());

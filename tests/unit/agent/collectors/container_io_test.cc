@@ -18,12 +18,14 @@ container_fs_writes_total{device="/dev/vda"} 2
 
 TEST(ContainerIoTest, V1) {
   TempTree tree;
-  tree.File("/proc/self/mountinfo", "36 31 0:33 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n");
+  tree.File("/proc/self/mountinfo",
+            "36 31 0:33 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n");
   tree.File("/sys/dev/block/254:0/uevent", "MAJOR=254\nDEVNAME=vda\n");
   const std::string folder = "/sys/fs/cgroup/blkio/web/";
   tree.File(folder + "blkio.throttle.io_service_bytes_recursive",
             "254:0 Read 4096\n254:0 Write 8192\n254:0 Sync 1\n254:0 Total 12288\nTotal 12288\n");
-  tree.File(folder + "blkio.throttle.io_serviced_recursive", "254:0 Read 1\n254:0 Write 2\nTotal 3\n");
+  tree.File(folder + "blkio.throttle.io_serviced_recursive",
+            "254:0 Read 1\n254:0 Write 2\nTotal 3\n");
   EXPECT_EQ(CollectorPass("container_io", tree.root()).Run(), kExpected);
 }
 
@@ -31,7 +33,8 @@ TEST(ContainerIoTest, V2) {
   TempTree tree;
   tree.File("/proc/self/mountinfo", "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
   tree.File("/sys/dev/block/254:0/uevent", "DEVNAME=vda\n");
-  tree.File("/sys/fs/cgroup/web/io.stat", "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n");
+  tree.File("/sys/fs/cgroup/web/io.stat",
+            "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n");
   EXPECT_EQ(CollectorPass("container_io", tree.root()).Run(), kExpected);
 }
 
@@ -40,7 +43,8 @@ TEST(ContainerIoTest, AnUnknownDeviceKeepsItsNumber) {
   tree.File("/proc/self/mountinfo", "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
   tree.File("/sys/fs/cgroup/web/io.stat", "9:1 rbytes=1 wbytes=x garbage\n\n");
   EXPECT_EQ(CollectorPass("container_io", tree.root()).Run(),
-            "# TYPE container_fs_reads_bytes_total counter\ncontainer_fs_reads_bytes_total{device=\"9:1\"} 1\n");
+            "# TYPE container_fs_reads_bytes_total "
+            "counter\ncontainer_fs_reads_bytes_total{device=\"9:1\"} 1\n");
 }
 
 }  // namespace

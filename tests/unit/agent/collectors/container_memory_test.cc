@@ -8,7 +8,8 @@ namespace {
 
 TEST(ContainerMemoryTest, V1) {
   TempTree tree;
-  tree.File("/proc/self/mountinfo", "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+  tree.File("/proc/self/mountinfo",
+            "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
   const std::string folder = "/sys/fs/cgroup/memory/web/";
   tree.File(folder + "memory.usage_in_bytes", "1000\n");
   tree.File(folder + "memory.max_usage_in_bytes", "2000\n");
@@ -17,7 +18,8 @@ TEST(ContainerMemoryTest, V1) {
   tree.File(folder + "memory.failcnt", "3\n");
   tree.File(folder + "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
   tree.File(folder + "memory.stat",
-            "rss 1\ntotal_cache 300\ntotal_rss 500\ntotal_mapped_file 20\ntotal_swap 7\ntotal_pgfault 11\n"
+            "rss 1\ntotal_cache 300\ntotal_rss 500\ntotal_mapped_file 20\ntotal_swap "
+            "7\ntotal_pgfault 11\n"
             "total_pgmajfault 1\ntotal_inactive_file 250\n");
   CollectorPass pass("container_memory", tree.root());
   EXPECT_EQ(pass.Run(), R"(# TYPE container_memory_cache gauge
@@ -56,7 +58,8 @@ TEST(ContainerMemoryTest, V2) {
   tree.File(folder + "memory.max", "max\n");
   tree.File(folder + "memory.swap.current", "0\n");
   tree.File(folder + "memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\n");
-  tree.File(folder + "memory.stat", "anon 500\nfile 300\nfile_mapped 20\ninactive_file 1250\npgfault 11\n");
+  tree.File(folder + "memory.stat",
+            "anon 500\nfile 300\nfile_mapped 20\ninactive_file 1250\npgfault 11\n");
   CollectorPass pass("container_memory", tree.root());
   pass.Run();
   EXPECT_EQ(pass.out.Value("container_memory_usage_bytes"), 1000);

@@ -10,7 +10,8 @@ namespace {
 
 constexpr char kDev[] =
     "Inter-|   Receive                                                |  Transmit\n"
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop "
+    "fifo colls carrier compressed\n"
     "    lo: 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9\n"
     "  eth0:1000 10 1 2 0 0 0 0 2000 20 3 4 0 0 0 0\n";
 

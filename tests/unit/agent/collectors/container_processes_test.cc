@@ -8,7 +8,8 @@ namespace {
 
 TEST(ContainerProcessesTest, CountsProcessesAndThreads) {
   TempTree tree;
-  tree.File("/proc/self/mountinfo", "37 31 0:35 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n");
+  tree.File("/proc/self/mountinfo",
+            "37 31 0:35 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n");
   tree.File("/sys/fs/cgroup/pids/web/cgroup.procs", "5\n6\n");
   tree.File("/sys/fs/cgroup/pids/web/pids.current", "9\n");
   tree.File("/sys/fs/cgroup/pids/web/pids.max", "max\n");

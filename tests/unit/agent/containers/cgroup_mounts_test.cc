@@ -8,10 +8,12 @@ namespace {
 TEST(CgroupMountsTest, ReadsHybrid) {
   const CgroupMounts mounts = ParseCgroupMounts(
       "24 1 8:1 / / rw - ext4 /dev/root rw\n"
-      "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+      "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup "
+      "rw,cpu,cpuacct\n"
       "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
       "36 31 0:33 / /sys/fs/cgroup/blkio rw,relatime - cgroup cgroup rw,blkio\n"
-      "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/x,name=systemd\n"
+      "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup "
+      "rw,xattr,release_agent=/x,name=systemd\n"
       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n",
       "");
   EXPECT_EQ(mounts.unified, "/sys/fs/cgroup/unified");
@@ -25,8 +27,8 @@ TEST(CgroupMountsTest, ReadsHybrid) {
 }
 
 TEST(CgroupMountsTest, ReadsUnified) {
-  const CgroupMounts mounts =
-      ParseCgroupMounts("41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw\n", "");
+  const CgroupMounts mounts = ParseCgroupMounts(
+      "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw\n", "");
   EXPECT_EQ(mounts.Folder("memory", "/a"), "/sys/fs/cgroup/a");
   EXPECT_TRUE(mounts.v1.empty());
 }
@@ -39,7 +41,8 @@ TEST(CgroupMountsTest, ReadsV1AndKnowsNoUnified) {
 }
 
 TEST(CgroupMountsTest, StripsTheHostRoot) {
-  EXPECT_EQ(ParseCgroupMounts("41 31 0:38 / /host/sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "/host").unified,
+  EXPECT_EQ(ParseCgroupMounts("41 31 0:38 / /host/sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "/host")
+                .unified,
             "/sys/fs/cgroup");
 }
 

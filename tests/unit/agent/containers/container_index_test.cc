@@ -44,7 +44,9 @@ class ContainerIndexTest : public testing::Test {
     for (const auto& identity : index_->containers()) paths.insert(identity.cgroup_path);
     return paths;
   }
-  const ContainerIdentity* At(std::string_view path) { return index_->Resolve(Origin{.cgroup_path = path}); }
+  const ContainerIdentity* At(std::string_view path) {
+    return index_->Resolve(Origin{.cgroup_path = path});
+  }
 
   TempTree tree_;
   ManualClock clock_{1'000};
@@ -110,11 +112,15 @@ TEST_F(ContainerIndexTest, PodContainerAndWhatIsNestedInIt) {
   tree_.Folder("/sys/fs/cgroup" + pod + "/" + kId + "/init");
   tree_.Folder("/sys/fs/cgroup" + pod + "/" + kOtherId);
   const std::string tasks = "/run/containerd/io.containerd.runtime.v2.task/k8s.io/";
-  const std::string common = R"("io.kubernetes.cri.sandbox-name":"web-0","io.kubernetes.cri.sandbox-namespace":"shop",)"
-                             R"("io.kubernetes.cri.sandbox-uid":")" + kUid + R"(")";
-  tree_.File(tasks + kId + "/config.json",
-             R"({"annotations":{"io.kubernetes.cri.container-type":"container","io.kubernetes.cri.container-name":"nginx",)"
-             R"("io.kubernetes.cri.image-name":"docker.io/nginx:1",)" + common + "}}");
+  const std::string common =
+      R"("io.kubernetes.cri.sandbox-name":"web-0","io.kubernetes.cri.sandbox-namespace":"shop",)"
+      R"("io.kubernetes.cri.sandbox-uid":")" +
+      kUid + R"(")";
+  tree_.File(
+      tasks + kId + "/config.json",
+      R"({"annotations":{"io.kubernetes.cri.container-type":"container","io.kubernetes.cri.container-name":"nginx",)"
+      R"("io.kubernetes.cri.image-name":"docker.io/nginx:1",)" +
+          common + "}}");
   tree_.File(tasks + kOtherId + "/config.json",
              R"({"annotations":{"io.kubernetes.cri.container-type":"sandbox",)" + common + "}}");
   tree_.Folder("/var/log/pods/shop_web-0_" + kUid + "/nginx");
@@ -137,7 +143,8 @@ TEST_F(ContainerIndexTest, PodContainerAndWhatIsNestedInIt) {
 
 TEST_F(ContainerIndexTest, KubeletsLogFoldersAloneNameThePod) {
   Unified();
-  const std::string slice = "/kubepods.slice/kubepods-pod12345678_90ab_cdef_1234_567890abcdef.slice";
+  const std::string slice =
+      "/kubepods.slice/kubepods-pod12345678_90ab_cdef_1234_567890abcdef.slice";
   tree_.Folder("/sys/fs/cgroup" + slice + "/cri-containerd-" + kId + ".scope");
   tree_.Folder("/sys/fs/cgroup" + slice + "/cri-containerd-" + kOtherId + ".scope");
   tree_.Folder("/var/log/pods/shop_web-0_" + kUid + "/nginx");
@@ -157,8 +164,9 @@ TEST_F(ContainerIndexTest, AStateFileThatComesLateIsStillRead) {
   tree_.Folder("/sys/fs/cgroup/docker/" + kId);
   Make();
   EXPECT_EQ(At("/docker/" + kId)->container, kId);
-  tree_.File("/var/lib/docker/containers/" + kId + "/config.v2.json",
-             R"({"Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","io.kubernetes.pod.name":"p"}}})");
+  tree_.File(
+      "/var/lib/docker/containers/" + kId + "/config.v2.json",
+      R"({"Name":"/web","Config":{"Image":"nginx:1","Labels":{"app":"shop","io.kubernetes.pod.name":"p"}}})");
   ASSERT_TRUE(index_->Refresh());
   const ContainerIdentity* web = At("/docker/" + kId);
   EXPECT_EQ(web->container, "web");
@@ -169,12 +177,14 @@ TEST_F(ContainerIndexTest, AStateFileThatComesLateIsStillRead) {
 
 TEST_F(ContainerIndexTest, CrioAndPodman) {
   Unified();
-  const std::string slice = "/kubepods.slice/kubepods-pod12345678_90ab_cdef_1234_567890abcdef.slice";
+  const std::string slice =
+      "/kubepods.slice/kubepods-pod12345678_90ab_cdef_1234_567890abcdef.slice";
   tree_.Folder("/sys/fs/cgroup" + slice + "/crio-" + kId + ".scope");
-  tree_.File("/run/containers/storage/overlay-containers/" + kId + "/userdata/config.json",
-             R"({"annotations":{"io.kubernetes.pod.name":"db-0","io.kubernetes.pod.namespace":"shop",)"
-             R"("io.kubernetes.container.name":"postgres","io.kubernetes.cri-o.ContainerType":"container",)"
-             R"("io.kubernetes.cri-o.Labels":"{\"app\":\"db\",\"io.kubernetes.pod.uid\":\"x\"}"}})");
+  tree_.File(
+      "/run/containers/storage/overlay-containers/" + kId + "/userdata/config.json",
+      R"({"annotations":{"io.kubernetes.pod.name":"db-0","io.kubernetes.pod.namespace":"shop",)"
+      R"("io.kubernetes.container.name":"postgres","io.kubernetes.cri-o.ContainerType":"container",)"
+      R"("io.kubernetes.cri-o.Labels":"{\"app\":\"db\",\"io.kubernetes.pod.uid\":\"x\"}"}})");
   tree_.Folder("/sys/fs/cgroup/machine.slice/libpod-" + kOtherId + ".scope/container");
   tree_.File("/var/lib/containers/storage/overlay-containers/containers.json",
              R"([{"id":")" + kOtherId + R"(","names":["hopeful_bell"]}])");
@@ -193,7 +203,8 @@ TEST_F(ContainerIndexTest, BrokenStateFilesChangeNothing) {
   tree_.Folder("/sys/fs/cgroup/docker/" + kId);
   tree_.File("/var/lib/docker/containers/" + kId + "/config.v2.json", R"({"Name":7,"Config":[)");
   tree_.File("/run/containerd/io.containerd.runtime.v2.task/moby/" + kId + "/config.json", "[]");
-  tree_.File("/run/containers/storage/overlay-containers/" + kId + "/userdata/config.json", R"({"annotations":{"a":1}})");
+  tree_.File("/run/containers/storage/overlay-containers/" + kId + "/userdata/config.json",
+             R"({"annotations":{"a":1}})");
   Make();
   EXPECT_EQ(At("/docker/" + kId)->container, kId);
 }
@@ -231,7 +242,8 @@ TEST_F(ContainerIndexTest, KernelKeysResolveInBothHierarchies) {
   const auto keys = index_->KernelKeys("/a");
   ASSERT_EQ(keys.size(), 3u);  // in v2; in memory: itself and inner
   std::multiset<std::string> paths;
-  for (const uint64_t key : keys) paths.insert(index_->ResolveKernelKey(key).container->cgroup_path);
+  for (const uint64_t key : keys)
+    paths.insert(index_->ResolveKernelKey(key).container->cgroup_path);
   EXPECT_EQ(paths, (std::multiset<std::string>{"/a", "/a", "/a/inner"}));
   EXPECT_EQ(index_->ResolveKernelKey(12345).container, nullptr);
   EXPECT_FALSE(index_->ResolveKernelKey(12345).is_node);

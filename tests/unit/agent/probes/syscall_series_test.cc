@@ -16,7 +16,8 @@ SyscallTimes Calls(uint64_t count, size_t bucket = 0) {
 }
 
 double Count(const RecordingEmitter& out, const std::string& syscall) {
-  return out.Value("container_syscall_duration_seconds_count{syscall=\"" + syscall + "\"}").value_or(-1);
+  return out.Value("container_syscall_duration_seconds_count{syscall=\"" + syscall + "\"}")
+      .value_or(-1);
 }
 
 TEST(SyscallNamesTest, KnowsNamesOfCallsAndErrors) {
@@ -37,7 +38,8 @@ TEST(SyscallSeriesTest, BucketsAreCumulative) {
   series.Emit(out);
   EXPECT_EQ(out.complaints, std::vector<std::string>());
   const auto bucket = [&](const std::string& le) {
-    return out.Value("container_syscall_duration_seconds_bucket{le=\"" + le + "\",syscall=\"read\"}");
+    return out.Value("container_syscall_duration_seconds_bucket{le=\"" + le +
+                     "\",syscall=\"read\"}");
   };
   EXPECT_EQ(bucket("4.096e-06"), 3);
   EXPECT_EQ(bucket("1.6384e-05"), 5);
@@ -74,7 +76,8 @@ TEST(SyscallSeriesTest, AnIdleNameLosesItsPlaceAndComesBackWhereItWas) {
   SyscallSeries series;
   series.BeginPass();
   series.AddCalls("/a", 0, Calls(5));
-  for (uint32_t number = 1; number < SyscallSeries::kMaxSyscalls; ++number) series.AddCalls("/a", number, Calls(1));
+  for (uint32_t number = 1; number < SyscallSeries::kMaxSyscalls; ++number)
+    series.AddCalls("/a", number, Calls(1));
   for (uint64_t pass = 0; pass < SyscallSeries::kIdlePasses; ++pass) {
     series.BeginPass();
     for (uint32_t number = 1; number <= SyscallSeries::kMaxSyscalls; ++number) {
