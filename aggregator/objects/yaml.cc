@@ -13,6 +13,7 @@ namespace json = boost::json;
 
 constexpr int kMaxDepth = 64;
 constexpr size_t kMaxNodes = 200'000;
+constexpr size_t kMaxPlainKey = 1000;
 
 std::string At(const YAML::Mark& mark) {
   return mark.is_null() ? std::string("1:1") : fmt::format("{}:{}", mark.line + 1, mark.column + 1);
@@ -151,7 +152,9 @@ void WriteBlock(const json::value& value, size_t indent, bool in_line, std::stri
   if (value.is_object()) {
     for (const auto& [key, child] : value.get_object()) {
       begin_line();
-      out += NeedsQuotes(key) ? Quoted(key) : std::string(key);
+      // Beyond 1024 characters YAML takes a key only when it is announced.
+      const std::string key_text = NeedsQuotes(key) ? Quoted(key) : std::string(key);
+      out += key_text.size() <= kMaxPlainKey ? key_text : "? " + key_text + "\n" + margin;
       out += ":";
       write_child(child, child.is_array() ? indent : indent + 2);
     }

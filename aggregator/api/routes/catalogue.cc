@@ -12,6 +12,8 @@ constexpr bool kAudited = true;
 constexpr Route kRoutes[] = {
     {"GET", "/healthz", Role::kAnyone, kPrometheus, "whether this process lives", Healthz},
     {"GET", "/readyz", Role::kAnyone, kPrometheus, "whether it can take and answer", Readyz},
+    {"GET", "/-/healthy", Role::kAnyone, kPrometheus, "the same, where Prometheus' tools ask", Healthz},
+    {"GET", "/-/ready", Role::kAnyone, kPrometheus, "the same, where Prometheus' tools ask", Readyz},
     {"GET", "/metrics", Role::kAnyone, kPrometheus, "the aggregator's own metrics", Metrics},
     {"GET POST", "/api/v1/query", Role::kViewer, kPrometheus, "a PromQL expression at one time",
      PrometheusQuery},
@@ -52,6 +54,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/halt", Role::kViewer, kPrometheus, "whether faults are halted", HaltState},
     {"POST", "/api/v1/halt", Role::kOperator, kPrometheus, "ends every fault now and refuses new ones", Halt, kAudited},
     {"DELETE", "/api/v1/halt", Role::kOperator, kPrometheus, "allows faults again", Resume, kAudited},
+    {"GET POST", "/api/v1/diagnose", Role::kViewer, kPrometheus, "what went wrong in a window, and who first", Diagnose},
+    {"GET", "/", Role::kViewer, kPrometheus, "leads to the report of the cluster", Home},
+    {"GET", "/api/v1/reports/node/{node}", Role::kViewer, kPrometheus, "how one node is", NodeReport},
+    {"GET", "/api/v1/reports/cluster", Role::kViewer, kPrometheus, "how the cluster is", ClusterReport},
     {"GET", "/api/v1/audit", Role::kAdmin, kPrometheus, "who changed what", Audit},
     {"GET", "/api/v1/routes", Role::kViewer, kPrometheus, "this list", RouteList},
 

@@ -59,6 +59,14 @@ Result<Reply> HaltState(const Request& request, ApiContext& context);
 Result<Reply> Halt(const Request& request, ApiContext& context);
 Result<Reply> Resume(const Request& request, ApiContext& context);
 
+// diagnose.cc
+Result<Reply> Diagnose(const Request& request, ApiContext& context);
+
+// reports.cc
+Result<Reply> NodeReport(const Request& request, ApiContext& context);
+Result<Reply> ClusterReport(const Request& request, ApiContext& context);
+Result<Reply> Home(const Request& request, ApiContext& context);
+
 // audit.cc
 Result<Reply> Audit(const Request& request, ApiContext& context);
 

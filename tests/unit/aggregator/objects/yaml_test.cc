@@ -64,6 +64,8 @@ TEST(YamlTest, WhatIsWrittenReadsBack) {
     ASSERT_EQ(back->size(), 1u) << text;
     EXPECT_EQ(back->front(), value) << WriteYaml(value);
   }
+  const json::value long_key = json::object{{std::string(2000, 'k'), json::object{{"a", 1}}}, {"b", "\x01\x7f"}};
+  EXPECT_EQ(ParseYaml(WriteYaml(long_key))->front(), long_key);
   EXPECT_EQ(WriteYaml(json::parse(R"({"a":[{"b":1,"c":[2]}],"d":{"e":"f"}})")),
             "a:\n- b: 1\n  c:\n  - 2\nd:\n  e: f\n");
 }
