@@ -90,7 +90,7 @@ def main():
             result = json.loads(done.stdout.strip().splitlines()[-1])
             first += result["first_suspect_is_injected"]
             label = result["labels"][0] if result["labels"] else {}
-            begin, end = label.get("begin_unix_ns", 0), label.get("end_unix_ns", 0)
+            begin, end = int(label.get("beginUnixNs", 0)), int(label.get("endUnixNs", 0))
             seen = probe.interval(begin, end) if begin and end else None
             if seen:
                 onset_errors.append((begin - seen[0]) / 1e6)
