@@ -32,22 +32,25 @@ void AppendUtf8(std::string& out, uint32_t point) {
   }
 }
 
-// One escape after the backslash at text[at]; moves `at` behind it. False if it is none.
-bool AppendEscape(std::string& out, std::string_view text, size_t& at, char quote) {
-  if (at >= text.size()) return false;
-  const char c = text[at++];
+// %#U of Go: U+0071 'q'
+std::string CodePointText(char c) {
+  return fmt::format("U+{:04X} '{}'", static_cast<unsigned char>(c), c);
+}
+
+// One escape after the backslash at text[at]; moves `at` behind it. Returns what is wrong, or
+// nothing.
+std::string AppendEscape(std::string& out, std::string_view text, size_t& at, char quote) {
+  static constexpr std::string_view kUnterminated = "escape sequence not terminated";
   static constexpr std::string_view kNames = "abfnrtv\\";
   static constexpr std::string_view kBytes = "\a\b\f\n\r\t\v\\";
-  if (const size_t i = kNames.find(c); i != std::string_view::npos) {
-    out += kBytes[i];
-    return true;
-  }
-  if (c == quote) {
-    out += c;
-    return true;
+  if (at >= text.size()) return std::string(kUnterminated);
+  const char c = text[at++];
+  if (const size_t i = kNames.find(c); i != std::string_view::npos || c == quote) {
+    out += c == quote ? c : kBytes[i];
+    return {};
   }
   size_t digits = 0;
-  int base = 16;
+  uint32_t base = 16;
   if (c == 'x') digits = 2;
   if (c == 'u') digits = 4;
   if (c == 'U') digits = 8;
@@ -56,18 +59,25 @@ bool AppendEscape(std::string& out, std::string_view text, size_t& at, char quot
     base = 8;
     --at;
   }
-  if (digits == 0 || at + digits > text.size()) return false;
-  const auto value = ParseUint(text.substr(at, digits), base);
-  if (!value) return false;
-  at += digits;
-  if (c == 'u' || c == 'U') {
-    if (*value > 0x10FFFF || (*value >= 0xD800 && *value <= 0xDFFF)) return false;
-    AppendUtf8(out, static_cast<uint32_t>(*value));
-    return true;
+  if (digits == 0) return "unknown escape sequence " + CodePointText(c);
+  uint64_t value = 0;
+  for (; digits > 0; --digits, ++at) {
+    if (at >= text.size()) return std::string(kUnterminated);
+    const auto digit = ParseUint(text.substr(at, 1), 16);
+    if (!digit || *digit >= base)
+      return fmt::format("illegal character {} in escape sequence", CodePointText(text[at]));
+    value = value * base + *digit;
   }
-  if (*value > 255) return false;
-  out += static_cast<char>(*value);
-  return true;
+  const bool is_byte = c != 'u' && c != 'U';
+  if (value > (is_byte ? 255u : 0x10FFFFu) || (value >= 0xD800 && value <= 0xDFFF)) {
+    return "escape sequence is an invalid Unicode code point";
+  }
+  if (is_byte) {
+    out += static_cast<char>(value);
+  } else {
+    AppendUtf8(out, static_cast<uint32_t>(value));
+  }
+  return {};
 }
 
 }  // namespace
@@ -160,8 +170,8 @@ Result<std::string> Unquote(std::string_view literal) {
     if (c == quote || c == '\n') return bad();
     if (c != '\\') {
       out += c;
-    } else if (!AppendEscape(out, text, at, quote)) {
-      return bad();
+    } else if (std::string wrong = AppendEscape(out, text, at, quote); !wrong.empty()) {
+      return std::unexpected(Error{ErrorCode::kInvalidArgument, std::move(wrong)});
     }
   }
   return out;
