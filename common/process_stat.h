@@ -12,6 +12,8 @@ namespace faultline {
 struct ProcStatLine {
   std::string_view comm;  // a view of the text; may hold blanks and brackets
   char state = '?';
+  uint64_t parent = 0;
+  uint64_t flags = 0;      // PF_… of the kernel
   uint64_t cpu_ticks = 0;  // user and system
   uint64_t threads = 0;
   uint64_t start_ticks = 0;  // since boot; with the pid, names a process for ever
@@ -31,6 +33,8 @@ inline std::optional<ProcStatLine> ParseProcStatLine(std::string_view text) {
     const std::string_view word = NextWord(text);
     if (word.empty()) return std::nullopt;
     if (field == 3) stat.state = word.front();
+    if (field == 4) stat.parent = ParseUint(word).value_or(0);
+    if (field == 9) stat.flags = ParseUint(word).value_or(0);
     if (field == 14 || field == 15) stat.cpu_ticks += ParseUint(word).value_or(0);
     if (field == 20) stat.threads = ParseUint(word).value_or(0);
     if (field == 22) stat.start_ticks = ParseUint(word).value_or(0);

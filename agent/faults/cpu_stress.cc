@@ -96,7 +96,7 @@ Result<CpuReading> ReadCpu(const FaultPlan& plan, const FaultHost& host) {
   if (accounted == nullptr)
     return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of the target");
   CpuReading reading;
-  for (const ProcessStat& worker : FindWorkers(*host.host, plan.spec.uid)) {
+  for (const LiveProcess& worker : FindWorkers(*host.host, plan.spec.uid)) {
     reading.worker_ns += worker.cpu_ns;
     ++reading.workers;
   }
@@ -178,7 +178,7 @@ class CpuStress final : public Fault {
     if (spec.target.cgroup().empty() && spec.target.container_id().empty() &&
         spec.target.pid() != 0) {
       pid = spec.target.pid();
-      FAULTLINE_TRY(ReadProcessStat(*host.host, pid));
+      FAULTLINE_TRY(ReadLiveProcess(*host.host, pid));
     }
     FAULTLINE_ASSIGN(const std::string cgroup, TargetCgroup(spec.target, host));
     FaultPlan plan;
@@ -255,7 +255,7 @@ class CpuStress final : public Fault {
 
   std::vector<std::string> Residue(const FaultPlan& plan, const FaultHost& host) override {
     std::vector<std::string> residue;
-    for (const ProcessStat& worker : FindWorkers(*host.host, plan.spec.uid)) {
+    for (const LiveProcess& worker : FindWorkers(*host.host, plan.spec.uid)) {
       residue.push_back(fmt::format("worker pid {}", worker.pid));
     }
     for (const CgroupFolder& folder : PlannedFolders(plan)) {

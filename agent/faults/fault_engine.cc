@@ -59,7 +59,7 @@ Result<void> FaultEngine::Impl::Open() {
   FAULTLINE_ASSIGN(Lease made, Lease::Create());
   lease.emplace(std::move(made));
   lease->SetExpiry(options.lease_ns > 0 ? Now() + options.lease_ns : INT64_MAX);
-  FAULTLINE_ASSIGN(const ProcessStat self, ReadProcessStat(HostView::Real("/", view.clock),
+  FAULTLINE_ASSIGN(const LiveProcess self, ReadLiveProcess(HostView::Real("/", view.clock),
                                                            static_cast<uint32_t>(getpid())));
   owner = fmt::format("{}:{}", self.pid, self.start_ticks);
   host.protected_pids = {self.pid};

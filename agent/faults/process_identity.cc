@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "common/process_stat.h"
 #include "common/text.h"
 
 namespace faultline {
@@ -28,39 +29,21 @@ class PidFd {
 
 }  // namespace
 
-Result<ProcessStat> ParseProcessStat(std::string_view text) {
-  const size_t open = text.find('(');
-  const size_t end = text.rfind(')');
-  if (open == std::string_view::npos || end == std::string_view::npos || end < open) {
-    return Fail(ErrorCode::kCorruption, "process stat without a name");
-  }
-  ProcessStat stat;
-  stat.pid = static_cast<uint32_t>(ParseUint(Trim(text.substr(0, open))).value_or(0));
-  // A process names itself with any bytes; what we write down and send must be UTF-8.
-  stat.comm = ReplaceInvalidUtf8(text.substr(open + 1, end - open - 1));
-  std::string_view rest = Trim(text.substr(end + 1));
-  // Fields are counted from 3 (state), as proc(5) does.
-  std::vector<std::string_view> fields = {"", "", ""};
-  while (!rest.empty() && fields.size() < 24) fields.push_back(NextWord(rest));
-  if (fields.size() < 23 || stat.pid == 0)
-    return Fail(ErrorCode::kCorruption, "process stat is cut off");
-  stat.state = fields[3].empty() ? '?' : fields[3].front();
-  stat.parent = static_cast<uint32_t>(ParseUint(fields[4]).value_or(0));
-  stat.kernel_thread = (ParseUint(fields[9]).value_or(0) & kPfKthread) != 0;
-  const uint64_t ticks = ParseUint(fields[14]).value_or(0) + ParseUint(fields[15]).value_or(0);
-  stat.cpu_ns = static_cast<int64_t>(ticks);
-  const auto start = ParseUint(fields[22]);
-  if (!start) return Fail(ErrorCode::kCorruption, "process stat without a start time");
-  stat.start_ticks = *start;
-  return stat;
-}
-
-Result<ProcessStat> ReadProcessStat(const HostView& host, uint32_t pid) {
+Result<LiveProcess> ReadLiveProcess(const HostView& host, uint32_t pid) {
   const auto text = host.fs.Read(fmt::format("/proc/{}/stat", pid));
   // ESRCH: it ended between open and read.
   if (!text) return Fail(ErrorCode::kNotFound, "process {}: {}", pid, text.error().message);
-  FAULTLINE_ASSIGN(ProcessStat stat, ParseProcessStat(*text));
-  stat.cpu_ns *= kNsPerSecond / host.ticks_per_second;
+  const auto line = ParseProcessStat(*text);
+  if (!line) return Fail(ErrorCode::kCorruption, "/proc/{}/stat cannot be parsed", pid);
+  LiveProcess stat;
+  stat.pid = pid;
+  stat.parent = static_cast<uint32_t>(line->parent);
+  stat.state = line->state;
+  // A process names itself with any bytes; what we write down and send must be UTF-8.
+  stat.comm = ReplaceInvalidUtf8(line->comm);
+  stat.start_ticks = line->start_ticks;
+  stat.kernel_thread = (line->flags & kPfKthread) != 0;
+  stat.cpu_ns = static_cast<int64_t>(line->cpu_ticks) * (kNsPerSecond / host.ticks_per_second);
   // The scheduler's own count is in nanoseconds and of the first thread only: good for one thread.
   const auto threads = host.fs.List(fmt::format("/proc/{}/task", pid));
   if (threads && threads->size() == 1) {
@@ -97,11 +80,11 @@ Result<ProcessIdentity> ProcessIdentity::Parse(std::string_view text) {
   return ProcessIdentity{static_cast<uint32_t>(*pid), *start, std::string(parts[2])};
 }
 
-Result<ProcessStat> ReadIfSame(const HostView& host, const ProcessIdentity& identity) {
+Result<LiveProcess> ReadIfSame(const HostView& host, const ProcessIdentity& identity) {
   if (identity.boot_id != host.boot_id) {
     return Fail(ErrorCode::kNotFound, "process {} was of an earlier boot", identity.pid);
   }
-  FAULTLINE_ASSIGN(ProcessStat stat, ReadProcessStat(host, identity.pid));
+  FAULTLINE_ASSIGN(LiveProcess stat, ReadLiveProcess(host, identity.pid));
   if (stat.start_ticks != identity.start_ticks || stat.state == 'Z' || stat.state == 'X') {
     return Fail(ErrorCode::kNotFound, "process {} has ended", identity.pid);
   }

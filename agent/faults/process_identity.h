@@ -15,7 +15,7 @@
 
 namespace faultline {
 
-struct ProcessStat {
+struct LiveProcess {
   uint32_t pid = 0;
   uint32_t parent = 0;
   char state = '?';
@@ -26,8 +26,7 @@ struct ProcessStat {
 };
 
 // kNotFound when there is no such process.
-Result<ProcessStat> ReadProcessStat(const HostView& host, uint32_t pid);
-Result<ProcessStat> ParseProcessStat(std::string_view text);
+Result<LiveProcess> ReadLiveProcess(const HostView& host, uint32_t pid);
 std::vector<uint32_t> ListProcesses(const HostView& host);
 
 struct ProcessIdentity {
@@ -35,7 +34,7 @@ struct ProcessIdentity {
   uint64_t start_ticks = 0;
   std::string boot_id;
 
-  static ProcessIdentity Of(const HostView& host, const ProcessStat& stat) {
+  static ProcessIdentity Of(const HostView& host, const LiveProcess& stat) {
     return {stat.pid, stat.start_ticks, host.boot_id};
   }
   // "pid:start_ticks:boot_id" and back.
@@ -44,7 +43,7 @@ struct ProcessIdentity {
 };
 
 // The stat of exactly that process; kNotFound when it has ended, whoever has its number now.
-Result<ProcessStat> ReadIfSame(const HostView& host, const ProcessIdentity& identity);
+Result<LiveProcess> ReadIfSame(const HostView& host, const ProcessIdentity& identity);
 // kNotFound when it has ended.
 Result<void> SignalProcess(const HostView& host, const ProcessIdentity& identity,
                            int signal_number);

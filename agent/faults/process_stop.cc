@@ -75,7 +75,7 @@ std::optional<CgroupFolder> PlannedFreezer(const FaultPlan& plan, const FaultHos
 Result<void> AddVictims(const std::vector<uint32_t>& pids, const FaultHost& host, FaultPlan& plan) {
   std::string identities;
   for (const uint32_t pid : pids) {
-    const auto stat = ReadProcessStat(*host.host, pid);
+    const auto stat = ReadLiveProcess(*host.host, pid);
     if (!stat) continue;
     const std::string why = WhyProtected(*stat, host);
     if (!why.empty()) return Fail(ErrorCode::kPermissionDenied, "target: {}", why);
@@ -99,7 +99,7 @@ Result<std::vector<uint32_t>> ProcessesByName(const v1::Subject& target, const F
   std::vector<uint32_t> pids;
   if (target.pid() != 0) return std::vector<uint32_t>{target.pid()};
   for (const uint32_t pid : ListProcesses(*host.host)) {
-    const auto stat = ReadProcessStat(*host.host, pid);
+    const auto stat = ReadLiveProcess(*host.host, pid);
     if (stat && stat->comm == std::string_view(target.comm()).substr(0, 15)) pids.push_back(pid);
   }
   if (pids.empty())

@@ -34,7 +34,7 @@ constexpr std::string_view kPrefixes[] = {"containerd-shim", "runc", "crun", "et
 
 }  // namespace
 
-std::string WhyProtected(const ProcessStat& stat, const FaultHost& host) {
+std::string WhyProtected(const LiveProcess& stat, const FaultHost& host) {
   const std::string who = fmt::format("pid {} ({})", stat.pid, stat.comm);
   if (stat.pid == 1) return who + " is the first process of the node";
   if (stat.kernel_thread) return who + " is a kernel thread";

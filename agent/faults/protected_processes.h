@@ -10,6 +10,6 @@
 namespace faultline {
 
 // Why this process must not be touched; empty when it may be.
-std::string WhyProtected(const ProcessStat& stat, const FaultHost& host);
+std::string WhyProtected(const LiveProcess& stat, const FaultHost& host);
 
 }  // namespace faultline

@@ -122,7 +122,7 @@ Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& h
     const std::lock_guard lock(g_children_mutex);
     g_children.push_back(pid);
   }
-  const auto stat = ReadProcessStat(*host.host, static_cast<uint32_t>(pid));
+  const auto stat = ReadLiveProcess(*host.host, static_cast<uint32_t>(pid));
   Result<void> ready = place(static_cast<uint32_t>(pid));
   if (ready && write(go[1], "g", 1) != 1) ready = FailErrno(errno, "worker {} did not start", pid);
   close(go[1]);
@@ -131,12 +131,12 @@ Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& h
   return ProcessIdentity::Of(*host.host, *stat);
 }
 
-std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid,
+std::vector<LiveProcess> FindWorkers(const HostView& host, std::string_view fault_uid,
                                      std::string_view home) {
-  std::vector<ProcessStat> workers;
+  std::vector<LiveProcess> workers;
   for (const uint32_t pid : ListProcesses(host)) {
     if (!IsWorker(CommandLine(host, pid), fault_uid, home)) continue;
-    const auto stat = ReadProcessStat(host, pid);
+    const auto stat = ReadLiveProcess(host, pid);
     if (stat && stat->state != 'Z' && stat->state != 'X') workers.push_back(*stat);
   }
   return workers;
@@ -144,8 +144,8 @@ std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view faul
 
 Result<void> EndWorkers(const HostView& host, std::string_view fault_uid, std::string_view home) {
   for (int attempt = 0; attempt < 200; ++attempt) {
-    const std::vector<ProcessStat> workers = FindWorkers(host, fault_uid, home);
-    for (const ProcessStat& worker : workers) {
+    const std::vector<LiveProcess> workers = FindWorkers(host, fault_uid, home);
+    for (const LiveProcess& worker : workers) {
       const auto killed = SignalProcess(host, ProcessIdentity::Of(host, worker), SIGKILL);
       if (!killed && killed.error().code != ErrorCode::kNotFound) return killed;
     }

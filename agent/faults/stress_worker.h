@@ -31,7 +31,7 @@ Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& h
                                     const std::function<Result<void>(uint32_t pid)>& place);
 // Workers of that fault and of that home; an empty one means any. Zombies do not count: they use
 // nothing.
-std::vector<ProcessStat> FindWorkers(const HostView& host, std::string_view fault_uid,
+std::vector<LiveProcess> FindWorkers(const HostView& host, std::string_view fault_uid,
                                      std::string_view home = "");
 // Kills them and waits until they are gone.
 Result<void> EndWorkers(const HostView& host, std::string_view fault_uid,

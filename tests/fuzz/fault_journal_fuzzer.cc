@@ -8,6 +8,7 @@
 #include "agent/faults/fault_journal.h"
 #include "agent/faults/process_identity.h"
 #include "common/assert.h"
+#include "common/process_stat.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   static const google::protobuf::LogSilencer

@@ -38,7 +38,7 @@ class RealFaults : public testing::Test {
     target.set_pid(static_cast<uint32_t>(victim->pid()));
     return target;
   }
-  char State() const { return ReadProcessStat(host, static_cast<uint32_t>(victim->pid()))->state; }
+  char State() const { return ReadLiveProcess(host, static_cast<uint32_t>(victim->pid()))->state; }
 
   // Runs an engine in a child, as an agent that will be killed; returns once the fault is in force.
   pid_t StartAgent(const std::string& uid, const std::string& fault, const v1::Subject& target,
@@ -68,7 +68,7 @@ class RealFaults : public testing::Test {
   }
   pid_t GuardianOf(pid_t agent) {
     for (const uint32_t pid : ListProcesses(host)) {
-      const auto stat = ReadProcessStat(host, pid);
+      const auto stat = ReadLiveProcess(host, pid);
       const std::string words = host.fs.Read(fmt::format("/proc/{}/cmdline", pid)).value_or("");
       if (stat && stat->parent == static_cast<uint32_t>(agent) &&
           words.find("--guard") != std::string::npos) {
@@ -140,7 +140,7 @@ TEST_F(RealFaults, WorkersAreInEveryHierarchyOfTheTarget) {
     if (folder.controller == "freezer") continue;
     const auto pids = ProcessesBelow(host, folder.path);
     ASSERT_TRUE(pids);
-    for (const ProcessStat& worker : workers) {
+    for (const LiveProcess& worker : workers) {
       EXPECT_TRUE(std::find(pids->begin(), pids->end(), worker.pid) != pids->end()) << folder.path;
     }
   }
@@ -283,7 +283,7 @@ TEST_F(RealFaults, GuardianSleepsWhenNothingIsInForce) {
   pid_t guardian = 0;
   ASSERT_TRUE(Eventually(5000, [&] { return (guardian = GuardianOf(getpid())) > 0; }));
   ASSERT_TRUE(Eventually(
-      5000, [&] { return ReadProcessStat(host, static_cast<uint32_t>(guardian))->state == 'S'; }));
+      5000, [&] { return ReadLiveProcess(host, static_cast<uint32_t>(guardian))->state == 'S'; }));
   const auto switches = [&] {
     const std::string text = host.fs.Read(fmt::format("/proc/{}/status", guardian)).value_or("");
     const size_t at = text.find("voluntary_ctxt_switches:");

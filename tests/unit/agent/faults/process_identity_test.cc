@@ -6,22 +6,27 @@
 #include <unistd.h>
 
 #include "agent/faults/protected_processes.h"
+#include "tests/support/temp_tree.h"
 
 namespace faultline {
 namespace {
 
-TEST(ProcessStat, NameMayHoldAnything) {
-  const auto stat = ParseProcessStat(
-      "42 (a) b (\xff) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 7788 100 200 "
-      "18446744073709551615");
-  ASSERT_TRUE(stat) << stat.error().message;
-  EXPECT_EQ(stat->comm, "a) b (\xef\xbf\xbd");
-  EXPECT_EQ(stat->state, 'S');
-  EXPECT_EQ(stat->parent, 1u);
-  EXPECT_EQ(stat->start_ticks, 7788u);
-  EXPECT_EQ(stat->cpu_ns, 11);
-  EXPECT_FALSE(ParseProcessStat("42 (x) S 1"));
-  EXPECT_FALSE(ParseProcessStat(""));
+TEST(LiveProcess, NameMayHoldAnything) {
+  TempTree root;
+  root.File("proc/42/stat",
+            "42 (a) b (\xff) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 7788 100 200 18446");
+  const SystemClock clock;
+  const HostView host = HostView::Real(root.root(), &clock);
+  const auto process = ReadLiveProcess(host, 42);
+  ASSERT_TRUE(process) << process.error().message;
+  EXPECT_EQ(process->comm, "a) b (\xef\xbf\xbd");
+  EXPECT_EQ(process->state, 'S');
+  EXPECT_EQ(process->parent, 1u);
+  EXPECT_EQ(process->start_ticks, 7788u);
+  EXPECT_FALSE(process->kernel_thread);
+  root.File("proc/42/stat", "42 (x) S 1");
+  EXPECT_EQ(ReadLiveProcess(host, 42).error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(ReadLiveProcess(host, 43).error().code, ErrorCode::kNotFound);
 }
 
 TEST(ProcessIdentity, SignalsNeverReachAnotherProcess) {
@@ -31,7 +36,7 @@ TEST(ProcessIdentity, SignalsNeverReachAnotherProcess) {
   if (child == 0) {
     while (true) pause();
   }
-  const auto stat = ReadProcessStat(host, static_cast<uint32_t>(child));
+  const auto stat = ReadLiveProcess(host, static_cast<uint32_t>(child));
   ASSERT_TRUE(stat);
   ProcessIdentity other = ProcessIdentity::Of(host, *stat);
   ++other.start_ticks;  // the same number, another process
@@ -52,7 +57,7 @@ TEST(ProcessIdentity, SignalsNeverReachAnotherProcess) {
 TEST(ProtectedProcesses, NamesAndReasons) {
   FaultHost host;
   host.protected_pids = {77};
-  ProcessStat stat;
+  LiveProcess stat;
   const auto why = [&](uint32_t pid, const std::string& comm) {
     stat.pid = pid;
     stat.comm = comm;
