@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "common/yaml_documents.h"
 
 namespace faultline {
 namespace {
@@ -204,7 +205,7 @@ std::optional<std::string> Reader::SetInteger(const std::string& text, const Fie
       return std::nullopt;
     }
     auto reason = in_range(*value, int64_t{std::numeric_limits<int32_t>::min()},
-                                 int64_t{std::numeric_limits<int32_t>::max()});
+                           int64_t{std::numeric_limits<int32_t>::max()});
     if (!reason) FAULTLINE_SET(Int32, static_cast<int32_t>(*value));
     return reason;
   }
@@ -280,14 +281,9 @@ Result<YAML::Node> Parse(std::string_view yaml, std::string_view origin, bool ma
     return Fail(ErrorCode::kInvalidArgument, "{}: {} bytes; at most {} are read", origin,
                 yaml.size(), kMaxTextBytes);
   }
+  FAULTLINE_TRY(CheckYamlDocuments(yaml, 1, origin));
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty()) return YAML::Node(YAML::NodeType::Null);
-    if (documents.size() > 1) {
-      return Fail(ErrorCode::kInvalidArgument, "{}: {} documents; one is read", origin,
-                  documents.size());
-    }
-    return documents.front();
+    return YAML::Load(std::string(yaml));
   } catch (const YAML::Exception& e) {
     if (!marks || e.mark.is_null())
       return Fail(ErrorCode::kInvalidArgument, "{}: {}", origin, e.msg);

@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "common/text.h"
+#include "common/yaml_documents.h"
 
 namespace faultline {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxDocuments = 1000;
 constexpr size_t kMaxNodes = 200'000;
 constexpr size_t kMaxPlainKey = 1000;
 
@@ -208,6 +210,7 @@ Result<std::vector<json::value>> ParseYaml(std::string_view text) {
     json::value value = json::parse(trimmed, error, {}, options);
     if (!error) return std::vector<json::value>{std::move(value)};
   }
+  FAULTLINE_TRY(CheckYamlDocuments(text, kMaxDocuments, "YAML"));
   std::vector<json::value> documents;
   try {
     for (const YAML::Node& node : YAML::LoadAll(std::string(text))) {
@@ -228,6 +231,7 @@ std::string WriteYaml(const json::value& value) {
 }
 
 std::string FindYamlField(std::string_view text, size_t document, std::string_view path) {
+  if (!CheckYamlDocuments(text, kMaxDocuments, "YAML")) return {};
   try {
     std::vector<YAML::Node> nodes;
     for (YAML::Node& node : YAML::LoadAll(std::string(text))) {

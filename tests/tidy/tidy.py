@@ -46,7 +46,7 @@ BORDERS = {
     r"boost/asio": ["agent/agent_http.cc", "agent/event_loop.cc", "agent/otlp/", "aggregator/api/http_",
                     "aggregator/cli/", "aggregator/kube/"],
     r"prometheus/": ["common/self_metrics.cc"],
-    r"yaml-cpp/": ["common/config.cc", "aggregator/objects/", "aggregator/cli/"],
+    r"yaml-cpp/": ["common/config.cc", "common/yaml_documents.cc", "aggregator/objects/", "aggregator/cli/"],
     r"CLI/": ["common/program_options.cc", "aggregator/cli/"],
     r"openssl/": ["common/", "aggregator/api/", "aggregator/cli/", "aggregator/kube/"],
 }
