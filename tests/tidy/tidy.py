@@ -223,7 +223,8 @@ def catalogue_rows(text):
 
 
 def catalogues(tree):
-    tests = "\n".join(tree.text(n) for n in tree.of(SOURCE | SCRIPT, "tests"))
+    # The rules themselves name what is owed.
+    tests = "\n".join(tree.text(n) for n in tree.of(SOURCE | SCRIPT, "tests") if not n.startswith("tests/tidy/"))
     mentioned = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", tests))
     for name in [n for n in tree.of({".cc"}, "agent", "aggregator") if n.endswith("catalogue.cc")]:
         text = tree.text(name)
@@ -267,12 +268,11 @@ def documents(tree):
 # printed, to be taken out.
 OWED = [
     "aggregator/api/routes/catalogue.cc: `using namespace` is banned",
-    "aggregator/api: no README.md",
     "aggregator/cli/command_line.h: a header opens",
 ] + [f"aggregator/api/routes/catalogue.cc: no test mentions {path}" for path in (
-    "/healthz /api/v1/series /api/v1/metadata /api/v1/status/buildinfo /api/v1/halt /api/v1/routes "
-    "/loki/api/v1/labels /loki/api/v1/label/ /loki/api/v1/series /loki/api/v1/push").split()
-] + [f"aggregator/cli/catalogue.cc: no test mentions {name}" for name in "apply bundle completion diagnose".split()
+    "/healthz /-/healthy /-/ready /api/v1/metadata /api/v1/status/buildinfo /api/v1/halt /api/v1/routes "
+    "/api/v1/diagnose /api/v1/reports/node/ /api/v1/reports/cluster").split()
+] + [f"aggregator/cli/catalogue.cc: no test mentions {name}" for name in "bundle completion diagnose".split()
 ] + [f"aggregator/diagnosis/catalogue.cc: no test mentions {name}" for name in "appeared level_shift".split()]
 
 CHECKS = [layering, bans, names, sizes, catalogues, documents]
