@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <random>
 #include <thread>
@@ -73,6 +74,18 @@ uint64_t Fingerprint(const std::vector<ContainerIdentity>& containers) {
   return sum;
 }
 
+// A misspelt name would switch nothing on or off, silently.
+Result<void> CheckCollectorNames(const v1::AgentConfig& config) {
+  for (const auto& [name, leaf] : config.collectors()) {
+    const auto rows = CollectorCatalogue();
+    const bool known = std::any_of(rows.begin(), rows.end(), [&](const CollectorRow& row) { return row.name == name; });
+    if (!known && name != "own") {
+      return Fail(ErrorCode::kInvalidArgument, "collectors.{}: there is no such collector (see --list)", name);
+    }
+  }
+  return {};
+}
+
 void AddCatalogues(CollectorHost& host, const std::function<bool(const CollectorRow&)>& wanted) {
   for (const CollectorRow& row : CollectorCatalogue()) {
     if (wanted(row)) host.Add("collector", row);
@@ -99,6 +112,7 @@ Agent::~Agent() {
 }
 
 Result<std::unique_ptr<Agent>> Agent::Create(const v1::AgentConfig& config, ReadConfig reread) {
+  FAULTLINE_TRY(CheckCollectorNames(config));
   auto agent = std::unique_ptr<Agent>(new Agent);
   agent->config_ = std::make_shared<const v1::AgentConfig>(config);
   FAULTLINE_TRY(agent->Assemble(std::move(reread)));
@@ -302,17 +316,20 @@ void Agent::StepUplink() {
 
 void Agent::Reload() {
   const auto fresh = reread_ ? reread_() : Fail(ErrorCode::kUnsupported, "no configuration to read");
-  if (!fresh) {
-    spdlog::error("the old configuration stays: {}", fresh.error().message);
+  const auto checked = fresh ? CheckCollectorNames(*fresh) : std::unexpected(fresh.error());
+  if (!checked) {
+    spdlog::error("the old configuration stays: {}", checked.error().message);
     return;
   }
-  const bool same_tick = ToNs(fresh->collect().period()) == ToNs(config_->collect().period());
   config_ = std::make_shared<const v1::AgentConfig>(*fresh);
   CloseLeaves();
-  collector_host_->EndAll();
+  const std::unique_ptr<CollectorHost> old = std::move(collector_host_);
+  // What was read of log files must be in the spool before new readers ask for it.
+  pipeline_->Flush();
   OpenLeaves();
-  spdlog::info("configuration read again: leaves are made anew{}",
-               same_tick ? "" : "; collect.period takes effect after a restart");
+  old->EndMissing(*collector_host_);
+  Schedule();
+  spdlog::info("configuration read again: leaves are made anew; other parts keep theirs until a restart");
 }
 
 void Agent::Shutdown(int64_t deadline_ns) {

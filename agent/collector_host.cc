@@ -1,5 +1,6 @@
 #include "agent/collector_host.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "agent/blocking_leaf.h"
@@ -221,14 +222,18 @@ void CollectorHost::EmitScrape(Leaf& leaf, double seconds, bool success, int64_t
   pipeline_->EndPass(out, false);
 }
 
-void CollectorHost::EndAll() {
+void CollectorHost::EndMissing(const CollectorHost& fresh) {
   const auto end = [this](Emitter& emitter) {
     pipeline_->BeginPass(emitter, host_->clock->UnixNs());
     pipeline_->EndPass(emitter, true);
   };
   for (const auto& leaf : leaves_) {
-    if (leaf->emitter != nullptr) end(*leaf->emitter);
+    const bool goes_on = std::any_of(fresh.leaves_.begin(), fresh.leaves_.end(), [&](const auto& other) {
+      return other->emitter == leaf->emitter;
+    });
+    if (leaf->emitter != nullptr && !goes_on) end(*leaf->emitter);
   }
+  // Durations and successes of those that go on come back with their next pass.
   end(pipeline_->Leaf("collector_host"));
 }
 

@@ -54,8 +54,8 @@ class CollectorHost {
   // Called when the last pass that a Tick left running has ended.
   void OnIdle(std::function<void()> idle) { idle_ = std::move(idle); }
 
-  // Ends the series of all leaves; for when they are made anew.
-  void EndAll();
+  // Ends the series of the leaves that do not run in `fresh`, which takes over.
+  void EndMissing(const CollectorHost& fresh);
 
   struct Waker {
     size_t leaf;

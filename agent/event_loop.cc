@@ -25,6 +25,7 @@ struct EventLoop::Impl {
     int64_t period_ns;
     const Clock* clock;
     std::function<void()> fire;
+    int64_t next_unix_ns = 0;  // the multiple that is waited for
   };
   struct Watched {
     Watched(asio::io_context& context, int fd, int64_t rest, std::function<void()> call)
@@ -42,15 +43,21 @@ struct EventLoop::Impl {
   };
 
   asio::io_context context{1};
-  std::vector<std::unique_ptr<Aligned>> aligned;
+  std::unique_ptr<Aligned> aligned;
   std::map<int, asio::steady_timer> slots;
   std::map<int, std::shared_ptr<Watched>> watches;
   std::vector<std::unique_ptr<Signal>> signals;
   int next_watch = 1;
 
   void Schedule(Aligned* tick) {
-    const int64_t wait_ns = tick->period_ns - tick->clock->UnixNs() % tick->period_ns;
-    tick->timer.expires_after(std::chrono::nanoseconds(wait_ns));
+    const int64_t now_ns = tick->clock->UnixNs();
+    // From multiple to multiple, not from now: the timer runs on another clock and may fire a little early, which must not
+    // make two ticks of one. Late ticks, and clocks that were set, start afresh.
+    tick->next_unix_ns += tick->period_ns;
+    if (tick->next_unix_ns <= now_ns || tick->next_unix_ns > now_ns + 2 * tick->period_ns) {
+      tick->next_unix_ns = (now_ns / tick->period_ns + 1) * tick->period_ns;
+    }
+    tick->timer.expires_after(std::chrono::nanoseconds(tick->next_unix_ns - now_ns));
     tick->timer.async_wait([this, tick](const Failure& failure) {
       if (failure) return;
       tick->fire();
@@ -89,9 +96,8 @@ EventLoop::~EventLoop() = default;
 asio::io_context& EventLoop::context() { return impl_->context; }
 
 void EventLoop::EveryAligned(int64_t period_ns, const Clock* clock, std::function<void()> fire) {
-  impl_->aligned.push_back(
-      std::make_unique<Impl::Aligned>(impl_->context, period_ns, clock, std::move(fire)));
-  impl_->Schedule(impl_->aligned.back().get());
+  impl_->aligned = std::make_unique<Impl::Aligned>(impl_->context, period_ns, clock, std::move(fire));
+  impl_->Schedule(impl_->aligned.get());
 }
 
 void EventLoop::After(int slot, int64_t delay_ns, std::function<void()> fire) {

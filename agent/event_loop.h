@@ -20,8 +20,8 @@ class EventLoop {
   ~EventLoop();
   boost::asio::io_context& context();
 
-  // Calls `fire` at each multiple of the period on the clock's UTC, with that instant's nominal and real time. A tick that
-  // comes too late is skipped, not made up for.
+  // Calls `fire` at each multiple of the period on the clock's UTC. A tick that comes too late is skipped, not made up for.
+  // There is one such rhythm: another call replaces it, but not from within `fire`.
   void EveryAligned(int64_t period_ns, const Clock* clock, std::function<void()> fire);
   // Calls `fire` once after `delay_ns`; a call for the same slot replaces the one that waits.
   void After(int slot, int64_t delay_ns, std::function<void()> fire);
