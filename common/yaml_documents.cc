@@ -11,7 +11,7 @@
 namespace faultline {
 namespace {
 
-class NothingHandler final : public YAML::EventHandler {
+class NothingKept final : public YAML::EventHandler {
  public:
   using Mark = YAML::Mark;
   using Anchor = YAML::anchor_t;
@@ -34,7 +34,7 @@ Result<void> CheckYamlDocuments(std::string_view yaml, size_t max_documents,
   try {
     std::istringstream stream{std::string(yaml)};
     YAML::Parser parser(stream);
-    NothingHandler nothing;
+    NothingKept nothing;
     for (size_t documents = 0; parser.HandleNextDocument(nothing); ++documents) {
       if (documents == max_documents) {
         return Fail(
