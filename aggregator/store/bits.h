@@ -1,5 +1,5 @@
-// Bits in 64-bit words, most significant first. The writer touches one word per call, two at a word's end; the reader
-// never leaves its words.
+// Bits in 64-bit words, most significant first. The writer touches one word per call, two at a
+// word's end; the reader never leaves its words.
 #pragma once
 
 #include <cstdint>

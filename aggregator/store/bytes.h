@@ -1,6 +1,7 @@
-// Reading and writing the small integers that all stored formats are made of: LEB128 varints, zigzag, fixed
-// little-endian words in values and big-endian words in keys (byte order is then order of time). The reader
-// never leaves its input: after the first short or overlong field it yields zeros and says failed().
+// Reading and writing the small integers that all stored formats are made of: LEB128 varints,
+// zigzag, fixed little-endian words in values and big-endian words in keys (byte order is then
+// order of time). The reader never leaves its input: after the first short or overlong field it
+// yields zeros and says failed().
 #pragma once
 
 #include <bit>
@@ -79,7 +80,9 @@ class ByteReader {
     return Fail();
   }
   int64_t Signed() { return UnZigZag(Varint()); }
-  uint8_t Byte() { return at_ == end_ ? static_cast<uint8_t>(Fail()) : static_cast<uint8_t>(*at_++); }
+  uint8_t Byte() {
+    return at_ == end_ ? static_cast<uint8_t>(Fail()) : static_cast<uint8_t>(*at_++);
+  }
   uint64_t Fixed64() {
     if (left() < 8) return Fail();
     uint64_t value;

@@ -13,10 +13,16 @@ namespace faultline::store {
 namespace {
 
 enum TimeKind : uint8_t { kRegular = 0, kChanges = 1 };
-enum ValueKind : uint8_t { kConstant = 0, kConstantInteger = 1, kDelta = 2, kDeltaOfDelta = 3, kXorPlanes = 4 };
+enum ValueKind : uint8_t {
+  kConstant = 0,
+  kConstantInteger = 1,
+  kDelta = 2,
+  kDeltaOfDelta = 3,
+  kXorPlanes = 4
+};
 
-// How programs make seconds of microseconds and the like; each rounds differently in the last bit, and we give back the
-// very bits. Value = mantissa / divisor / second_divisor * factor.
+// How programs make seconds of microseconds and the like; each rounds differently in the last bit,
+// and we give back the very bits. Value = mantissa / divisor / second_divisor * factor.
 struct Scale {
   double divisor = 1;
   double second_divisor = 1;
@@ -28,13 +34,27 @@ struct Scale {
 };
 // The order is stored; new ones go to the end.
 constexpr std::array<Scale, 17> kScales = {{
-    {1, 1, 1, 1},          {1e1, 1, 1, 1e1},   {1e2, 1, 1, 1e2},         {1e3, 1, 1, 1e3},   {1e4, 1, 1, 1e4},
-    {1e5, 1, 1, 1e5},      {1e6, 1, 1, 1e6},   {1e7, 1, 1, 1e7},         {1e8, 1, 1, 1e8},   {1e9, 1, 1, 1e9},
-    {1e10, 1, 1, 1e10},    {1e11, 1, 1, 1e11}, {1e12, 1, 1, 1e12},       {1, 1, 1e-3, 1e3},  {1e3, 1e3, 1, 1e6},
-    {1, 1, 1e-6, 1e6},     {1, 1, 1e-9, 1e9},
+    {1, 1, 1, 1},
+    {1e1, 1, 1, 1e1},
+    {1e2, 1, 1, 1e2},
+    {1e3, 1, 1, 1e3},
+    {1e4, 1, 1, 1e4},
+    {1e5, 1, 1, 1e5},
+    {1e6, 1, 1, 1e6},
+    {1e7, 1, 1, 1e7},
+    {1e8, 1, 1, 1e8},
+    {1e9, 1, 1, 1e9},
+    {1e10, 1, 1, 1e10},
+    {1e11, 1, 1, 1e11},
+    {1e12, 1, 1, 1e12},
+    {1, 1, 1e-3, 1e3},
+    {1e3, 1e3, 1, 1e6},
+    {1, 1, 1e-6, 1e6},
+    {1, 1, 1e-9, 1e9},
 }};
 // Fewest digits first: they give the smallest differences.
-constexpr std::array<uint32_t, kScales.size()> kTryOrder = {0, 1, 2, 3, 13, 4, 5, 6, 14, 15, 7, 8, 9, 16, 10, 11, 12};
+constexpr std::array<uint32_t, kScales.size()> kTryOrder = {0,  1, 2, 3, 13, 4,  5,  6, 14,
+                                                            15, 7, 8, 9, 16, 10, 11, 12};
 constexpr int64_t kMaxMantissa = int64_t{1} << 53;
 
 // The integer that this scale turns into exactly `value`.
@@ -42,14 +62,15 @@ std::optional<int64_t> Mantissa(double value, uint32_t scale) {
   const double scaled = value * kScales[scale].digits;
   if (!(std::abs(scaled) < static_cast<double>(kMaxMantissa))) return std::nullopt;
   const auto mantissa = static_cast<int64_t>(std::nearbyint(scaled));
-  if (std::bit_cast<uint64_t>(kScales[scale].Value(mantissa)) != std::bit_cast<uint64_t>(value)) return std::nullopt;
+  if (std::bit_cast<uint64_t>(kScales[scale].Value(mantissa)) != std::bit_cast<uint64_t>(value))
+    return std::nullopt;
   return mantissa;
 }
 
 struct Decimals {
   uint32_t scale = 0;
-  std::vector<int64_t> mantissas;   // one per sample; an exception repeats the one before
-  std::vector<uint32_t> exceptions; // positions of values that are no such decimals
+  std::vector<int64_t> mantissas;    // one per sample; an exception repeats the one before
+  std::vector<uint32_t> exceptions;  // positions of values that are no such decimals
 };
 
 // One pass; false when more values than allowed are no such decimals.
@@ -110,7 +131,8 @@ std::vector<uint64_t> Differences(const std::vector<int64_t>& mantissas, bool tw
   return differences;
 }
 
-// What the column costs, about: small numbers are cheap in wide planes too, since zstd eats the zeros.
+// What the column costs, about: small numbers are cheap in wide planes too, since zstd eats the
+// zeros.
 size_t Weigh(const std::vector<uint64_t>& differences) {
   size_t bytes = 0;
   for (const uint64_t difference : differences) bytes += (std::bit_width(difference) + 7) / 8;
@@ -133,7 +155,8 @@ void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
   const int planes = (std::bit_width(all) + 7) / 8;
   out.push_back(static_cast<char>(planes));
   for (int plane = 0; plane < planes; ++plane) {
-    for (const uint64_t difference : differences) out.push_back(static_cast<char>(difference >> (8 * plane)));
+    for (const uint64_t difference : differences)
+      out.push_back(static_cast<char>(difference >> (8 * plane)));
   }
 }
 
@@ -216,7 +239,8 @@ bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
   for (size_t i = 0; i < count; ++i) {
     uint64_t difference = 0;
     for (size_t plane = 0; plane < planes; ++plane) {
-      difference |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[plane * count + i])) << (8 * plane);
+      difference |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[plane * count + i]))
+                    << (8 * plane);
     }
     delta = twice ? WrapAdd(delta, UnZigZag(difference)) : UnZigZag(difference);
     mantissa = WrapAdd(mantissa, delta);
@@ -286,7 +310,8 @@ bool DecodeChunk(std::string_view bytes, int64_t first_ms, std::vector<Sample>& 
   const size_t start = out.size();
   out.resize(start + count);
   const std::span<Sample> samples(out.data() + start, count);
-  if (ReadTimes(kinds >> 4, first_ms, in, samples) && ReadValues(kinds & 15, in, samples) && in.empty()) {
+  if (ReadTimes(kinds >> 4, first_ms, in, samples) && ReadValues(kinds & 15, in, samples) &&
+      in.empty()) {
     return true;
   }
   out.resize(start);

@@ -8,7 +8,8 @@ namespace faultline::store {
 namespace {
 
 constexpr size_t kMaxQueuedBytes = 256 << 20;
-constexpr auto kIdlePeriod = std::chrono::seconds(1);  // how often due blocks and chunks are looked for
+constexpr auto kIdlePeriod =
+    std::chrono::seconds(1);  // how often due blocks and chunks are looked for
 
 size_t BytesOf(const AppendBatch& batch) {
   size_t bytes = sizeof(AppendBatch) + batch.samples.size() * sizeof(AppendBatch::SampleRow);
@@ -45,7 +46,8 @@ void Committer::Append(AppendBatch&& batch, Done done) {
       return;
     }
   }
-  done(Fail(ErrorCode::kUnavailable, "store: {} MiB wait to be written already", kMaxQueuedBytes >> 20));
+  done(Fail(ErrorCode::kUnavailable, "store: {} MiB wait to be written already",
+            kMaxQueuedBytes >> 20));
 }
 
 Result<void> Committer::Run(std::function<Result<void>()> work) {
@@ -53,7 +55,10 @@ Result<void> Committer::Run(std::function<Result<void>()> work) {
   {
     std::lock_guard lock(mutex_);
     if (closing_) return Fail(ErrorCode::kUnavailable, "store: closing");
-    queue_.push_back({{}, [&](Result<void> result) { promise.set_value(std::move(result)); }, std::move(work), 0});
+    queue_.push_back({{},
+                      [&](Result<void> result) { promise.set_value(std::move(result)); },
+                      std::move(work),
+                      0});
   }
   wake_.notify_one();
   return promise.get_future().get();
@@ -63,9 +68,11 @@ std::deque<Committer::Item> Committer::Take() {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return closing_ || !queue_.empty(); };
   if (wake_.wait_for(lock, kIdlePeriod, ready) && !closing_) {
-    // Gather until a whole interval has passed since the last commit. Real time: this is about the disk, not the data.
+    // Gather until a whole interval has passed since the last commit. Real time: this is about the
+    // disk, not the data.
     const int64_t left_ns = last_commit_ns_ + interval_ns_ - SystemClock().SteadyNs();
-    if (left_ns > 0) wake_.wait_for(lock, std::chrono::nanoseconds(left_ns), [&] { return closing_; });
+    if (left_ns > 0)
+      wake_.wait_for(lock, std::chrono::nanoseconds(left_ns), [&] { return closing_; });
   }
   queued_bytes_ = 0;
   return std::exchange(queue_, {});
@@ -85,7 +92,8 @@ void Committer::Loop() {
       Commit(batches);
       item.done(item.work());
     }
-    if (!batches.empty() || (idle && (parts_.samples.HasWork() || parts_.logs.HasWork(clock_->UnixNs())))) {
+    if (!batches.empty() ||
+        (idle && (parts_.samples.HasWork() || parts_.logs.HasWork(clock_->UnixNs())))) {
       Commit(batches);
     }
     std::lock_guard lock(mutex_);
@@ -102,9 +110,10 @@ bool Committer::Stage(Item& item, rocksdb::WriteBatch& write) {
       item.work = [] { return Result<void>(); };
       break;
     case SessionTable::Verdict::kGap:
-      item.work = [watermark = parts_.sessions.WatermarkOf(batch.node, batch.session), previous = batch.previous_sequence,
-                   node = batch.node]() -> Result<void> {
-        return Fail(ErrorCode::kUnavailable, "store: node {}: batch follows {}, but {} is the last one stored", node,
+      item.work = [watermark = parts_.sessions.WatermarkOf(batch.node, batch.session),
+                   previous = batch.previous_sequence, node = batch.node]() -> Result<void> {
+        return Fail(ErrorCode::kUnavailable,
+                    "store: node {}: batch follows {}, but {} is the last one stored", node,
                     previous, watermark);
       };
       break;

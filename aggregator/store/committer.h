@@ -1,6 +1,6 @@
-// Group commit: batches wait in a bounded queue; one thread takes all that are there, at most once per interval and at
-// once when idle, puts them into one RocksDB write, syncs once, publishes and calls back. So data and watermark are one
-// atomic step, and many agents share a sync.
+// Group commit: batches wait in a bounded queue; one thread takes all that are there, at most once
+// per interval and at once when idle, puts them into one RocksDB write, syncs once, publishes and
+// calls back. So data and watermark are one atomic step, and many agents share a sync.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,8 @@ class Committer {
   Committer& operator=(const Committer&) = delete;
 
   void Append(AppendBatch&& batch, Done done);
-  // Runs `work` on the commit thread after all that is queued, and waits for it. Not from a callback.
+  // Runs `work` on the commit thread after all that is queued, and waits for it. Not from a
+  // callback.
   Result<void> Run(std::function<Result<void>()> work);
   uint64_t commits() const { return commits_; }
 

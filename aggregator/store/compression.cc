@@ -20,14 +20,15 @@ struct Freer {
 }  // namespace
 
 void CompressTo(std::string_view text, int level, std::string& out) {
-  static thread_local const std::unique_ptr<ZSTD_CCtx, Freer<ZSTD_freeCCtx>> context(ZSTD_createCCtx());
+  static thread_local const std::unique_ptr<ZSTD_CCtx, Freer<ZSTD_freeCCtx>> context(
+      ZSTD_createCCtx());
   const size_t start = out.size();
   if (text.size() >= kMinBytes) {
     PutVarint(out, text.size());
     const size_t header = out.size();
     out.resize(header + ZSTD_compressBound(text.size()));
-    const size_t size = ZSTD_compressCCtx(context.get(), out.data() + header, out.size() - header, text.data(),
-                                          text.size(), level);
+    const size_t size = ZSTD_compressCCtx(context.get(), out.data() + header, out.size() - header,
+                                          text.data(), text.size(), level);
     FAULTLINE_ASSERT(!ZSTD_isError(size), "the bound is enough room");
     if (size < text.size()) {
       out.resize(header + size);
@@ -40,13 +41,15 @@ void CompressTo(std::string_view text, int level, std::string& out) {
 }
 
 Result<std::string> Uncompress(std::string_view bytes, size_t max_bytes) {
-  static thread_local const std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> context(ZSTD_createDCtx());
+  static thread_local const std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> context(
+      ZSTD_createDCtx());
   ByteReader in(bytes);
   const uint64_t size = in.Varint();
   if (in.failed()) return Fail(ErrorCode::kCorruption, "compressed value without a size");
   const std::string_view rest = in.Bytes(in.left());
   if (size > max_bytes || rest.size() > max_bytes) {
-    return Fail(ErrorCode::kResourceExhausted, "compressed value of {} bytes, limit {}", size, max_bytes);
+    return Fail(ErrorCode::kResourceExhausted, "compressed value of {} bytes, limit {}", size,
+                max_bytes);
   }
   if (size == 0) return std::string(rest);
   // The frame knows its size too; a lying header must not make us allocate.
@@ -55,7 +58,8 @@ Result<std::string> Uncompress(std::string_view bytes, size_t max_bytes) {
   }
   std::string text;
   text.resize(size);
-  const size_t got = ZSTD_decompressDCtx(context.get(), text.data(), text.size(), rest.data(), rest.size());
+  const size_t got =
+      ZSTD_decompressDCtx(context.get(), text.data(), text.size(), rest.data(), rest.size());
   if (ZSTD_isError(got) || got != size) {
     return Fail(ErrorCode::kCorruption, "compressed value: {}",
                 ZSTD_isError(got) ? ZSTD_getErrorName(got) : "short frame");

@@ -1,4 +1,5 @@
-// Zstandard frames inside stored values, with one reusable context per thread: commits compress many small pieces.
+// Zstandard frames inside stored values, with one reusable context per thread: commits compress
+// many small pieces.
 #pragma once
 
 #include <string>

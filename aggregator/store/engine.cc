@@ -16,13 +16,15 @@
 namespace faultline::store {
 namespace {
 
-constexpr const char* kFamilyNames[kFamilies] = {"default", "journal", "heads", "chunks", "logs", "records"};
+constexpr const char* kFamilyNames[kFamilies] = {"default", "journal", "heads",
+                                                 "chunks",  "logs",    "records"};
 constexpr uint64_t kMiB = 1 << 20;
 // A full disk is refused early, so that RocksDB can still flush and compact its way out.
 constexpr uint64_t kReserveBytes = 256 * kMiB;
 constexpr uint64_t kReservePartOfVolume = 20;
 
-rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = 32 * kMiB;
   options.level_compaction_dynamic_level_bytes = true;
@@ -81,7 +83,8 @@ std::string PrefixEnd(std::string prefix) {
   return prefix;
 }
 
-Engine::Engine(std::string folder, rocksdb::DB* db, std::vector<rocksdb::ColumnFamilyHandle*> families)
+Engine::Engine(std::string folder, rocksdb::DB* db,
+               std::vector<rocksdb::ColumnFamilyHandle*> families)
     : folder_(std::move(folder)), db_(db), families_(std::move(families)) {}
 
 Engine::~Engine() {
@@ -112,14 +115,16 @@ Result<void> Engine::CheckSpace(uint64_t bytes) const {
   const uint64_t left = volume.f_bavail * volume.f_frsize;
   const uint64_t reserve = std::min(kReserveBytes, total / kReservePartOfVolume);
   if (left >= reserve + 2 * bytes) return {};
-  return Fail(ErrorCode::kResourceExhausted, "store: disk full: {} has {} MiB left, {} MiB are kept in reserve",
-              folder_, left / kMiB, reserve / kMiB);
+  return Fail(ErrorCode::kResourceExhausted,
+              "store: disk full: {} has {} MiB left, {} MiB are kept in reserve", folder_,
+              left / kMiB, reserve / kMiB);
 }
 
 Result<void> Engine::Write(rocksdb::WriteBatch& batch, bool sync) {
   FAULTLINE_TRY(CheckSpace(batch.GetDataSize()));
   if (failed_) {
-    if (const auto status = db_->Resume(); !status.ok()) return std::unexpected(ToError(status, "resume"));
+    if (const auto status = db_->Resume(); !status.ok())
+      return std::unexpected(ToError(status, "resume"));
   }
   rocksdb::WriteOptions options;
   options.sync = sync;
@@ -182,7 +187,8 @@ Result<void> Engine::DropRange(Family family, const std::string& begin, const st
   const rocksdb::Slice lower(begin);
   const rocksdb::Slice upper(end);
   auto status = rocksdb::DeleteFilesInRange(db_.get(), (*this)[family], &lower, &upper, false);
-  if (status.ok()) status = db_->DeleteRange(rocksdb::WriteOptions(), (*this)[family], lower, upper);
+  if (status.ok())
+    status = db_->DeleteRange(rocksdb::WriteOptions(), (*this)[family], lower, upper);
   if (!status.ok()) return std::unexpected(ToError(status, "drop range"));
   return {};
 }

@@ -1,5 +1,5 @@
-// RocksDB as the store uses it: one database, a few column families (FORMAT.md), one way to write and one error table.
-// Thread-safe.
+// RocksDB as the store uses it: one database, a few column families (FORMAT.md), one way to write
+// and one error table. Thread-safe.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -28,7 +28,8 @@ class Engine {
   rocksdb::ColumnFamilyHandle* operator[](Family family) const {
     return families_[static_cast<size_t>(family)];
   }
-  // All or nothing; durable when `sync`. kResourceExhausted when the disk is (nearly) full; later calls try again.
+  // All or nothing; durable when `sync`. kResourceExhausted when the disk is (nearly) full; later
+  // calls try again.
   Result<void> Write(rocksdb::WriteBatch& batch, bool sync);
   Result<std::string> Get(Family family, std::string_view key) const;
   // Keys in [begin, end). The bounds must outlive the iterator.
@@ -39,7 +40,9 @@ class Engine {
     Range& operator=(const Range&) = delete;
     rocksdb::Iterator* operator->() const { return iterator_.get(); }
     std::string_view key() const { return {iterator_->key().data(), iterator_->key().size()}; }
-    std::string_view value() const { return {iterator_->value().data(), iterator_->value().size()}; }
+    std::string_view value() const {
+      return {iterator_->value().data(), iterator_->value().size()};
+    }
     bool Valid() const { return iterator_->Valid(); }
     Result<void> status() const;
 
@@ -52,8 +55,8 @@ class Engine {
   };
   // All keys that start with `prefix`, positioned at the first.
   Range Prefix(Family family, std::string prefix) const;
-  // Calls `visit` for all keys that start with `prefix`, in order. Blocks that are damaged are reported, counted and passed
-  // over; other errors end it.
+  // Calls `visit` for all keys that start with `prefix`, in order. Blocks that are damaged are
+  // reported, counted and passed over; other errors end it.
   using Visit = std::function<void(std::string_view key, std::string_view value)>;
   Result<void> Scan(Family family, const std::string& prefix, const Visit& visit) const;
   uint64_t damages() const { return damages_; }

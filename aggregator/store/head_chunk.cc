@@ -19,8 +19,10 @@ static_assert(kMaxBitsPerSample * kSamplesPerChunk <= std::numeric_limits<uint16
 void Reserve(Head& head) {
   const uint32_t needed = (head.bit_count + kMaxBitsPerSample + 63) / 64;
   if (needed <= head.word_capacity) return;
-  // Room for the worst next sample, then growth by half: most series never need more than a few words.
-  const uint32_t capacity = std::max(needed, std::min(240u, head.word_capacity + head.word_capacity / 2u));
+  // Room for the worst next sample, then growth by half: most series never need more than a few
+  // words.
+  const uint32_t capacity =
+      std::max(needed, std::min(240u, head.word_capacity + head.word_capacity / 2u));
   auto* words = static_cast<uint64_t*>(std::realloc(head.words, capacity * sizeof(uint64_t)));
   FAULTLINE_ASSERT(words != nullptr, "out of memory");
   std::memset(words + head.word_capacity, 0, (capacity - head.word_capacity) * sizeof(uint64_t));
@@ -95,7 +97,8 @@ int64_t ReadChange(BitReader& bits) {
 
 bool IsTime(int64_t time_ms) { return time_ms > -kMaxTimeMs && time_ms < kMaxTimeMs; }
 
-// What appending and sealing rely on: rising times of one day that end where the head says, and no bits left over.
+// What appending and sealing rely on: rising times of one day that end where the head says, and no
+// bits left over.
 bool IsSound(const Head& head, const std::vector<Sample>& samples) {
   if (!IsTime(head.first_ms) || samples.back().time_ms != head.last_ms ||
       std::bit_cast<uint64_t>(samples.back().value) != head.last_bits) {
@@ -104,7 +107,8 @@ bool IsSound(const Head& head, const std::vector<Sample>& samples) {
   for (size_t i = 1; i < samples.size(); ++i) {
     if (samples[i].time_ms <= samples[i - 1].time_ms) return false;
   }
-  const int64_t delta = samples.size() < 2 ? 0 : samples.back().time_ms - samples[samples.size() - 2].time_ms;
+  const int64_t delta =
+      samples.size() < 2 ? 0 : samples.back().time_ms - samples[samples.size() - 2].time_ms;
   return DayOf(head.last_ms) == DayOf(head.first_ms) && delta == head.last_delta_ms;
 }
 
@@ -161,7 +165,8 @@ bool DecodeHead(const Head& head, std::vector<Sample>& out) {
     out.push_back({time_ms, std::bit_cast<double>(value)});
   }
   // Appending goes on from this state.
-  return !bits.failed() && bits.left() == 0 && leading == head.leading && significant == head.significant;
+  return !bits.failed() && bits.left() == 0 && leading == head.leading &&
+         significant == head.significant;
 }
 
 void ClearChunk(Head& head) {

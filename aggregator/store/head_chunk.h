@@ -1,6 +1,7 @@
-// The newest samples of one series, compressed while they arrive: each sample costs the change of its interval (one bit
-// when regular) and the exclusive-or with the value before (one bit when equal). 64 bytes plus the words; memory set to
-// zero is an empty head, so a million of them cost one allocation. Not thread-safe; HeadTable locks.
+// The newest samples of one series, compressed while they arrive: each sample costs the change of
+// its interval (one bit when regular) and the exclusive-or with the value before (one bit when
+// equal). 64 bytes plus the words; memory set to zero is an empty head, so a million of them cost
+// one allocation. Not thread-safe; HeadTable locks.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +21,12 @@ inline int64_t DayOf(int64_t time_ms) {
 }
 
 struct Head {
-  uint64_t* words = nullptr;            // owned, malloc
-  std::vector<Sample>* late = nullptr;  // owned, in order of time: samples that came after newer ones
-  int64_t min_ms = 0;                   // oldest sample stored; valid when seen
-  int64_t first_ms = 0;                 // of this chunk; valid when count > 0
-  int64_t last_ms = 0;                  // newest sample stored; valid when seen
+  uint64_t* words = nullptr;  // owned, malloc
+  std::vector<Sample>* late =
+      nullptr;           // owned, in order of time: samples that came after newer ones
+  int64_t min_ms = 0;    // oldest sample stored; valid when seen
+  int64_t first_ms = 0;  // of this chunk; valid when count > 0
+  int64_t last_ms = 0;   // newest sample stored; valid when seen
   uint64_t last_bits = 0;
   int32_t last_delta_ms = 0;
   uint16_t bit_count = 0;
@@ -49,7 +51,8 @@ void ClearChunk(Head& head);
 // Frees everything.
 void ResetHead(Head& head);
 
-// The head as stored in the column family `heads`, and back. False (and an empty head) for bytes that no head has.
+// The head as stored in the column family `heads`, and back. False (and an empty head) for bytes
+// that no head has.
 void EncodeHead(const Head& head, std::string& out);
 bool RestoreHead(std::string_view bytes, Head& head);
 

@@ -12,7 +12,9 @@ namespace {
 
 constexpr size_t kMaxLateSamples = 60;
 
-bool SameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+bool SameBits(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
 
 }  // namespace
 
@@ -77,8 +79,8 @@ void HeadTable::SealLate(Head& head, uint32_t series, uint64_t record, SealedChu
   head.has_late = true;
 }
 
-Taken HeadTable::ApplyLate(Head& head, uint32_t series, int64_t time_ms, double value, uint64_t record,
-                           SealedChunks& sealed) {
+Taken HeadTable::ApplyLate(Head& head, uint32_t series, int64_t time_ms, double value,
+                           uint64_t record, SealedChunks& sealed) {
   if (time_ms < head.last_ms - out_of_order_ms_) return Taken::kTooOld;
   const auto by_time = [](const Sample& sample, int64_t wanted) { return sample.time_ms < wanted; };
   if (head.count > 0 && time_ms >= head.first_ms) {

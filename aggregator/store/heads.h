@@ -1,6 +1,7 @@
-// The heads of all series, by id. One writer (the commit thread, or the opening thread at replay); any number of readers.
-// A head that is full becomes a sealed chunk, which readers still find here until the store has written it and says
-// Forget. Readers look here first and at the disk after, so that a chunk on its way is seen at least once.
+// The heads of all series, by id. One writer (the commit thread, or the opening thread at replay);
+// any number of readers. A head that is full becomes a sealed chunk, which readers still find here
+// until the store has written it and says Forget. Readers look here first and at the disk after, so
+// that a chunk on its way is seen at least once.
 #pragma once
 
 #include <array>
@@ -35,8 +36,10 @@ class HeadTable {
   HeadTable(const HeadTable&) = delete;
   HeadTable& operator=(const HeadTable&) = delete;
 
-  // Writer only. Deterministic: the same calls on the same heads seal the same chunks, which is what replay rests on.
-  Taken Apply(uint32_t series, int64_t time_ms, double value, uint64_t record, SealedChunks& sealed);
+  // Writer only. Deterministic: the same calls on the same heads seal the same chunks, which is
+  // what replay rests on.
+  Taken Apply(uint32_t series, int64_t time_ms, double value, uint64_t record,
+              SealedChunks& sealed);
   // Readers no longer find these chunks here.
   void Forget(const SealedChunks& chunks);
   // True, and the snapshot appended, if the head changed since the last MarkClean.

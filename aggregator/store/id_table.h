@@ -1,5 +1,5 @@
-// An open-addressing set of 32-bit ids whose keys live elsewhere: the owner gives hash and equality. Four bytes a slot,
-// at most three quarters full. Id 0 means empty.
+// An open-addressing set of 32-bit ids whose keys live elsewhere: the owner gives hash and
+// equality. Four bytes a slot, at most three quarters full. Id 0 means empty.
 #pragma once
 
 #include <cstdint>

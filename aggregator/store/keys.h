@@ -1,5 +1,5 @@
-// Keys of all column families; FORMAT.md says what lies under them. Big-endian numbers, so that byte order is the order
-// of id and of time, and a day of chunks, blocks or records is one range.
+// Keys of all column families; FORMAT.md says what lies under them. Big-endian numbers, so that
+// byte order is the order of id and of time, and a day of chunks, blocks or records is one range.
 #pragma once
 
 #include <string>

@@ -38,22 +38,25 @@ class ValueTest {
     options.set_max_mem(8 << 20);
     test.regex_ = std::make_unique<RE2>(matcher.value, options);
     if (!test.regex_->ok()) {
-      return Fail(ErrorCode::kInvalidArgument, "label {}: bad regular expression '{}': {}", matcher.name,
-                  matcher.value, test.regex_->error());
+      return Fail(ErrorCode::kInvalidArgument, "label {}: bad regular expression '{}': {}",
+                  matcher.name, matcher.value, test.regex_->error());
     }
     return test;
   }
   bool Keeps(std::string_view value) const {
-    const bool same = is_regex_ ? RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *regex_)
-                                : value == text_;
+    const bool same = is_regex_
+                          ? RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *regex_)
+                          : value == text_;
     return same != negated_;
   }
 
  private:
   explicit ValueTest(const LabelMatcher& matcher)
       : text_(matcher.value),
-        is_regex_(matcher.op == LabelMatcher::Op::kMatches || matcher.op == LabelMatcher::Op::kNotMatches),
-        negated_(matcher.op == LabelMatcher::Op::kNotEqual || matcher.op == LabelMatcher::Op::kNotMatches) {}
+        is_regex_(matcher.op == LabelMatcher::Op::kMatches ||
+                  matcher.op == LabelMatcher::Op::kNotMatches),
+        negated_(matcher.op == LabelMatcher::Op::kNotEqual ||
+                 matcher.op == LabelMatcher::Op::kNotMatches) {}
 
   std::string_view text_;
   bool is_regex_;
@@ -74,7 +77,8 @@ void LabelIndex::Postings::Add(uint32_t id) {
 }
 
 std::span<const uint32_t> LabelIndex::Postings::ids() const {
-  return outside_ ? std::span<const uint32_t>(*outside_) : std::span<const uint32_t>(inside_, count_);
+  return outside_ ? std::span<const uint32_t>(*outside_)
+                  : std::span<const uint32_t>(inside_, count_);
 }
 
 template <typename Keep>
@@ -103,7 +107,8 @@ uint32_t LabelIndex::MakeSymbol(std::string_view text) {
   text_used_ += text.size();
   symbols_.emplace_back(place, text.size());
   const auto id = static_cast<uint32_t>(symbols_.size() - 1);
-  symbol_table_.Insert(id, HashText(text), [&](uint32_t other) { return HashText(symbols_[other]); });
+  symbol_table_.Insert(id, HashText(text),
+                       [&](uint32_t other) { return HashText(symbols_[other]); });
   return id;
 }
 
@@ -120,8 +125,9 @@ uint32_t LabelIndex::MakePair(std::string_view name, std::string_view value) {
   pairs_.push_back({name_symbol, value_symbol});
   postings_.emplace_back();
   const auto id = static_cast<uint32_t>(pairs_.size() - 1);
-  pair_table_.Insert(id, HashPair(name_symbol, value_symbol),
-                     [&](uint32_t other) { return HashPair(pairs_[other].name, pairs_[other].value); });
+  pair_table_.Insert(id, HashPair(name_symbol, value_symbol), [&](uint32_t other) {
+    return HashPair(pairs_[other].name, pairs_[other].value);
+  });
   pairs_of_name_[name_symbol].push_back(id);
   return id;
 }
@@ -175,7 +181,8 @@ bool LabelIndex::Add(uint32_t id, const Labels& labels) {
   list[0] = static_cast<uint32_t>(pairs.size());
   std::copy(pairs.begin(), pairs.end(), list + 1);
   if (where_.size() <= id) where_.resize(id + 1);
-  where_[id] = static_cast<uint32_t>((label_blocks_.size() - 1) * kLabelBlockWords + label_used_ + 1);
+  where_[id] =
+      static_cast<uint32_t>((label_blocks_.size() - 1) * kLabelBlockWords + label_used_ + 1);
   label_used_ += pairs.size() + 1;
   table_.Insert(id, hash, [&](uint32_t other) { return HashPairs(PairsOf(other)); });
   for (const uint32_t pair : pairs) postings_[pair].Add(id);
@@ -217,7 +224,7 @@ std::string LabelIndex::NameLabelOf(uint32_t id, std::string_view name) const {
 }
 
 struct LabelIndex::Choice {
-  bool drops = false;            // the pairs below are to be left out, everything else stays
+  bool drops = false;  // the pairs below are to be left out, everything else stays
   std::vector<uint32_t> pairs;
 };
 
@@ -233,7 +240,8 @@ Result<LabelIndex::Choice> LabelIndex::Choose(const LabelMatcher& matcher) const
     if (name == 0) return choice;
     if (matcher.op == LabelMatcher::Op::kEqual && !matcher.value.empty()) {
       const uint32_t value = FindSymbol(matcher.value);
-      if (const uint32_t pair = value == 0 ? 0 : FindPair(name, value)) choice.pairs.push_back(pair);
+      if (const uint32_t pair = value == 0 ? 0 : FindPair(name, value))
+        choice.pairs.push_back(pair);
       return choice;
     }
     if (const auto found = pairs_of_name_.find(name); found != pairs_of_name_.end()) {
@@ -287,9 +295,11 @@ Result<std::vector<uint32_t>> LabelIndex::Select(std::span<const LabelMatcher> m
     }
     both.clear();
     if (choices[i].drops) {
-      std::set_difference(ids.begin(), ids.end(), other.begin(), other.end(), std::back_inserter(both));
+      std::set_difference(ids.begin(), ids.end(), other.begin(), other.end(),
+                          std::back_inserter(both));
     } else {
-      std::set_intersection(ids.begin(), ids.end(), other.begin(), other.end(), std::back_inserter(both));
+      std::set_intersection(ids.begin(), ids.end(), other.begin(), other.end(),
+                            std::back_inserter(both));
     }
     ids.swap(both);
   }
@@ -332,7 +342,8 @@ std::vector<std::string> LabelIndex::Values(std::string_view name) const {
   return values;
 }
 
-std::vector<std::string> LabelIndex::ValuesOf(std::string_view name, std::span<const uint32_t> ids) const {
+std::vector<std::string> LabelIndex::ValuesOf(std::string_view name,
+                                              std::span<const uint32_t> ids) const {
   std::set<uint32_t> seen;
   std::vector<std::string> values;
   std::shared_lock lock(mutex_);

@@ -1,7 +1,7 @@
-// Which series (or log streams) carry which labels. A label pair is stored once; a series is a short list of pair ids; a
-// pair has its postings, the rising ids of the series that carry it. About 8 bytes per label and series beside the
-// unique texts. Thread-safe: interning a known series and selecting take the lock shared; regular expressions run
-// without it.
+// Which series (or log streams) carry which labels. A label pair is stored once; a series is a
+// short list of pair ids; a pair has its postings, the rising ids of the series that carry it.
+// About 8 bytes per label and series beside the unique texts. Thread-safe: interning a known series
+// and selecting take the lock shared; regular expressions run without it.
 #pragma once
 
 #include <cstdint>
@@ -74,9 +74,10 @@ class LabelIndex {
   IdTable symbol_table_;
   std::vector<Pair> pairs_ = {{}};  // [pair]
   IdTable pair_table_;
-  std::vector<Postings> postings_{1};                                // [pair]
+  std::vector<Postings> postings_{1};                                  // [pair]
   std::unordered_map<uint32_t, std::vector<uint32_t>> pairs_of_name_;  // [name symbol]
-  std::vector<std::unique_ptr<uint32_t[]>> label_blocks_;  // count, pairs…; a list never crosses a block
+  std::vector<std::unique_ptr<uint32_t[]>>
+      label_blocks_;  // count, pairs…; a list never crosses a block
   size_t label_used_ = 0;
   std::vector<uint32_t> where_ = {0};  // [id]: block and place, + 1; 0: nobody
   IdTable table_;

@@ -1,5 +1,7 @@
 #include "aggregator/store/log_block.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <map>
 
@@ -24,8 +26,10 @@ std::string EncodeAttributes(const Labels& attributes) {
 }
 
 bool Contains(std::string_view body, std::span<const std::string> needles) {
-  return std::all_of(needles.begin(), needles.end(),
-                     [&](const std::string& needle) { return body.find(needle) != body.npos; });
+  // memmem does not stumble over needles that begin with a common letter.
+  return std::all_of(needles.begin(), needles.end(), [&](const std::string& needle) {
+    return ::memmem(body.data(), body.size(), needle.data(), needle.size()) != nullptr;
+  });
 }
 
 Result<std::vector<Labels>> ReadAttributeSets(ByteReader& in) {
@@ -71,9 +75,11 @@ void EncodeLogBlock(std::span<const LogEntry> entries, int level, std::string& o
   CompressTo(columns, level, out);
 }
 
-Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t begin_unix_ns, int64_t end_unix_ns,
+Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t begin_unix_ns,
+                                             int64_t end_unix_ns,
                                              std::span<const std::string> needles) {
-  if (bytes.empty() || bytes[0] != kVersion) return Fail(ErrorCode::kCorruption, "log block of unknown version");
+  if (bytes.empty() || bytes[0] != kVersion)
+    return Fail(ErrorCode::kCorruption, "log block of unknown version");
   FAULTLINE_ASSIGN(const std::string columns, Uncompress(bytes.substr(1), kMaxBlockBytes));
   // A needle that is nowhere in the block is in none of its lines.
   if (!Contains(columns, needles)) return std::vector<LogEntry>();
@@ -86,7 +92,8 @@ Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t beg
     uint64_t set = 0;
     uint64_t size = 0;
   };
-  if (count > in.left() / 4) return Fail(ErrorCode::kCorruption, "log block: more lines than bytes");
+  if (count > in.left() / 4)
+    return Fail(ErrorCode::kCorruption, "log block: more lines than bytes");
   std::vector<Line> lines(count);
   int64_t time = 0;
   for (Line& line : lines) line.time_unix_ns = time = WrapAdd(time, in.Signed());
@@ -99,10 +106,14 @@ Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t beg
     if (in.failed() || line.set >= sets.size() || line.severity > kMaxSeverity) {
       return Fail(ErrorCode::kCorruption, "log block: damaged lines");
     }
-    if (line.time_unix_ns < begin_unix_ns || line.time_unix_ns >= end_unix_ns || !Contains(body, needles)) continue;
-    entries.push_back({line.time_unix_ns, std::string(body), static_cast<v1::Severity>(line.severity), sets[line.set]});
+    if (line.time_unix_ns < begin_unix_ns || line.time_unix_ns >= end_unix_ns ||
+        !Contains(body, needles))
+      continue;
+    entries.push_back({line.time_unix_ns, std::string(body),
+                       static_cast<v1::Severity>(line.severity), sets[line.set]});
   }
-  if (in.failed() || !in.empty()) return Fail(ErrorCode::kCorruption, "log block does not fit its size");
+  if (in.failed() || !in.empty())
+    return Fail(ErrorCode::kCorruption, "log block does not fit its size");
   return entries;
 }
 

@@ -1,6 +1,6 @@
-// Reading log lines in order of time over many streams: each stream knows the time bounds of its blocks and unpacks one
-// only when its bound is the next of all, so a query for the newest hundred lines unpacks a handful of blocks, and memory
-// holds the blocks that overlap the current instant.
+// Reading log lines in order of time over many streams: each stream knows the time bounds of its
+// blocks and unpacks one only when its bound is the next of all, so a query for the newest hundred
+// lines unpacks a handful of blocks, and memory holds the blocks that overlap the current instant.
 #include <algorithm>
 #include <queue>
 
@@ -19,19 +19,22 @@ int64_t DayOfNs(int64_t unix_ns) { return unix_ns / kNsPerDay - (unix_ns % kNsPe
 
 }  // namespace
 
-// One stream's part of a query. `rank` is a time that rises along the scan: the time itself, or its negative.
+// One stream's part of a query. `rank` is a time that rises along the scan: the time itself, or its
+// negative.
 class LogStreamScan {
  public:
   LogStreamScan(const Engine& engine, const LogQuery& query, Labels labels)
       : engine_(engine), query_(query), labels_(std::move(labels)) {}
 
-  Result<void> Open(uint32_t id, const LogStore::Pieces& tail, int64_t min_unix_ns, int64_t max_unix_ns);
+  Result<void> Open(uint32_t id, const LogStore::Pieces& tail, int64_t min_unix_ns,
+                    int64_t max_unix_ns);
   const Labels& labels() const { return labels_; }
   // Where the next line may be at the earliest; INT64_MAX at the end.
   int64_t NextRank() const;
   // True when the next line is known for sure.
   bool Ready() const {
-    return !loaded_.empty() && (next_source_ == sources_.size() || loaded_.front().Rank() <= sources_[next_source_].rank);
+    return !loaded_.empty() && (next_source_ == sources_.size() ||
+                                loaded_.front().Rank() <= sources_[next_source_].rank);
   }
   Result<void> LoadNext();
   LogEntry Pop();
@@ -55,7 +58,9 @@ class LogStreamScan {
   static bool Later(const Loaded& a, const Loaded& b) {
     return std::pair(a.Rank(), a.age) > std::pair(b.Rank(), b.age);
   }
-  int64_t RankOf(int64_t first_ns, int64_t last_ns) const { return query_.newest_first ? ~last_ns : first_ns; }
+  int64_t RankOf(int64_t first_ns, int64_t last_ns) const {
+    return query_.newest_first ? ~last_ns : first_ns;
+  }
   Result<uint64_t> AddBlocks(uint32_t id, int64_t begin, int64_t end);
   void AddPiece(const std::shared_ptr<const LogStore::Piece>& piece);
   bool Wanted(const LogEntry& entry) const;
@@ -71,16 +76,19 @@ class LogStreamScan {
 
 bool LogStreamScan::Wanted(const LogEntry& entry) const {
   return entry.time_unix_ns >= query_.begin_unix_ns && entry.time_unix_ns < query_.end_unix_ns &&
-         std::all_of(query_.needles.begin(), query_.needles.end(), [&](const std::string& needle) {
-           return entry.body.find(needle) != std::string::npos;
-         });
+         std::all_of(
+             query_.needles.begin(), query_.needles.end(),
+             [&](const std::string& needle) {
+               return entry.body.find(needle) != std::string::npos;
+             });
 }
 
 // The number of the last piece that is in a block seen here.
 Result<uint64_t> LogStreamScan::AddBlocks(uint32_t id, int64_t begin, int64_t end) {
   uint64_t through = 0;
   const std::string first = kLogIndexKey + ChunkPrefix(DayOfNs(begin), id);
-  Engine::Range range(engine_, Family::kLogs, first, PrefixEnd(kLogIndexKey + ChunkPrefix(DayOfNs(end), id)));
+  Engine::Range range(engine_, Family::kLogs, first,
+                      PrefixEnd(kLogIndexKey + ChunkPrefix(DayOfNs(end), id)));
   for (int64_t day = DayOfNs(begin); day <= DayOfNs(end); ++day) {
     const std::string prefix = kLogIndexKey + ChunkPrefix(day, id);
     for (range->Seek(prefix); range.Valid() && range.key().starts_with(prefix); range->Next()) {
@@ -88,11 +96,13 @@ Result<uint64_t> LogStreamScan::AddBlocks(uint32_t id, int64_t begin, int64_t en
       ByteReader in(range.value());
       const int64_t last_ns = WrapAdd(first_ns, static_cast<int64_t>(in.Varint()));
       const uint64_t number = in.Varint();
-      if (in.failed()) return Fail(ErrorCode::kCorruption, "store: index of log stream {} is damaged", id);
+      if (in.failed())
+        return Fail(ErrorCode::kCorruption, "store: index of log stream {} is damaged", id);
       if (first_ns > end) break;
       if (last_ns < begin) continue;
       through = std::max(through, number);
-      sources_.push_back({RankOf(first_ns, last_ns), TextKey(kLogBlockKey, range.key().substr(1)), nullptr});
+      sources_.push_back(
+          {RankOf(first_ns, last_ns), TextKey(kLogBlockKey, range.key().substr(1)), nullptr});
     }
   }
   FAULTLINE_TRY(range.status());
@@ -100,9 +110,13 @@ Result<uint64_t> LogStreamScan::AddBlocks(uint32_t id, int64_t begin, int64_t en
 }
 
 void LogStreamScan::AddPiece(const std::shared_ptr<const LogStore::Piece>& piece) {
-  const auto by_time = [](const LogEntry& a, const LogEntry& b) { return a.time_unix_ns < b.time_unix_ns; };
-  const auto [first, last] = std::minmax_element(piece->entries.begin(), piece->entries.end(), by_time);
-  if (first->time_unix_ns >= query_.end_unix_ns || last->time_unix_ns < query_.begin_unix_ns) return;
+  const auto by_time = [](const LogEntry& a, const LogEntry& b) {
+    return a.time_unix_ns < b.time_unix_ns;
+  };
+  const auto [first, last] =
+      std::minmax_element(piece->entries.begin(), piece->entries.end(), by_time);
+  if (first->time_unix_ns >= query_.end_unix_ns || last->time_unix_ns < query_.begin_unix_ns)
+    return;
   sources_.push_back({RankOf(first->time_unix_ns, last->time_unix_ns), "", piece});
 }
 
@@ -138,8 +152,8 @@ Result<std::vector<LogEntry>> LogStreamScan::ReadBlock(const std::string& key) {
   if (entries || entries.error().code != ErrorCode::kCorruption) return entries;
   engine_.CountDamage();
   if (LogAllowed("store_damage")) {
-    spdlog::error("store: block of log stream {} is damaged and left out: {}", FormatLabels(labels_),
-                  entries.error().message);
+    spdlog::error("store: block of log stream {} is damaged and left out: {}",
+                  FormatLabels(labels_), entries.error().message);
   }
   return std::vector<LogEntry>();
 }
@@ -148,11 +162,12 @@ Result<void> LogStreamScan::LoadNext() {
   const Source& source = sources_[next_source_++];
   Loaded loaded;
   if (source.piece) {
-    std::copy_if(source.piece->entries.begin(), source.piece->entries.end(), std::back_inserter(loaded.entries),
+    std::copy_if(source.piece->entries.begin(), source.piece->entries.end(),
+                 std::back_inserter(loaded.entries),
                  [&](const LogEntry& entry) { return Wanted(entry); });
-    std::stable_sort(loaded.entries.begin(), loaded.entries.end(), [](const LogEntry& a, const LogEntry& b) {
-      return a.time_unix_ns < b.time_unix_ns;
-    });
+    std::stable_sort(
+        loaded.entries.begin(), loaded.entries.end(),
+        [](const LogEntry& a, const LogEntry& b) { return a.time_unix_ns < b.time_unix_ns; });
   } else {
     FAULTLINE_ASSIGN(loaded.entries, ReadBlock(source.block_key));
   }
@@ -177,8 +192,8 @@ LogEntry LogStreamScan::Pop() {
   return entry;
 }
 
-Result<void> LogStore::Scan(const LogQuery& query,
-                            const std::function<bool(const Labels&, const LogEntry&)>& visit) const {
+Result<void> LogStore::Scan(
+    const LogQuery& query, const std::function<bool(const Labels&, const LogEntry&)>& visit) const {
   if (query.begin_unix_ns >= query.end_unix_ns) return {};
   FAULTLINE_ASSIGN(const std::vector<uint32_t> ids, index_.Select(query.matchers));
   std::vector<LogStreamScan> scans;
@@ -192,7 +207,8 @@ Result<void> LogStore::Scan(const LogQuery& query,
       if (found == streams_.end()) continue;
       stream = found->second;
     }
-    if (stream.min_unix_ns >= query.end_unix_ns || stream.max_unix_ns < query.begin_unix_ns) continue;
+    if (stream.min_unix_ns >= query.end_unix_ns || stream.max_unix_ns < query.begin_unix_ns)
+      continue;
     LogStreamScan& scan = scans.emplace_back(engine_, query, index_.LabelsOf(id));
     FAULTLINE_TRY(scan.Open(id, stream.tail, stream.min_unix_ns, stream.max_unix_ns));
     if (scan.NextRank() != INT64_MAX) order.emplace(scan.NextRank(), scans.size() - 1);
@@ -211,8 +227,8 @@ Result<void> LogStore::Scan(const LogQuery& query,
   return {};
 }
 
-Result<std::vector<Labels>> LogStore::Streams(std::span<const LabelMatcher> matchers, int64_t begin_unix_ns,
-                                              int64_t end_unix_ns) const {
+Result<std::vector<Labels>> LogStore::Streams(std::span<const LabelMatcher> matchers,
+                                              int64_t begin_unix_ns, int64_t end_unix_ns) const {
   FAULTLINE_ASSIGN(const std::vector<uint32_t> ids, index_.Select(matchers));
   std::vector<Labels> streams;
   for (const uint32_t id : ids) {

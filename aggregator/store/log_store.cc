@@ -10,9 +10,9 @@
 namespace faultline::store {
 namespace {
 
-constexpr size_t kBlockBytes = 256 << 10;          // of text, before compression
+constexpr size_t kBlockBytes = 256 << 10;  // of text, before compression
 constexpr size_t kMaxPieceBytes = 1 << 20;
-constexpr size_t kMaxTailBytes = 64 << 20;         // of all streams; above it, all tails are cut
+constexpr size_t kMaxTailBytes = 64 << 20;  // of all streams; above it, all tails are cut
 constexpr int64_t kMaxTailAgeNs = 300 * kNsPerSecond;
 constexpr int kPieceLevel = 1;
 constexpr int kBlockLevel = 3;
@@ -44,7 +44,8 @@ std::string FileKey(const std::string& node, uint64_t file_id) {
 
 LogEntry EntryOf(const v1::LogRecord& record) {
   LogEntry entry{record.time_unix_ns(), record.body(), record.severity(), {}};
-  for (const auto& label : record.attributes()) entry.attributes.emplace_back(label.name(), label.value());
+  for (const auto& label : record.attributes())
+    entry.attributes.emplace_back(label.name(), label.value());
   SortLabels(entry.attributes);
   return entry;
 }
@@ -52,7 +53,8 @@ LogEntry EntryOf(const v1::LogRecord& record) {
 }  // namespace
 
 bool LogStore::Stream::BlockDue(int64_t now_unix_ns) const {
-  return tail_bytes >= kBlockBytes || (!tail.empty() && now_unix_ns - tail_since_unix_ns > kMaxTailAgeNs);
+  return tail_bytes >= kBlockBytes ||
+         (!tail.empty() && now_unix_ns - tail_since_unix_ns > kMaxTailAgeNs);
 }
 
 Result<StreamId> LogStore::Intern(const Labels& given) {
@@ -63,10 +65,12 @@ Result<StreamId> LogStore::Intern(const Labels& given) {
   std::lock_guard lock(intern_mutex_);
   if (const uint32_t known = index_.Find(labels)) return known;
   if (labels.empty() || labels.size() > kMaxLabels) {
-    return Fail(ErrorCode::kInvalidArgument, "log stream with {} labels: 1 to {} are allowed", labels.size(), kMaxLabels);
+    return Fail(ErrorCode::kInvalidArgument, "log stream with {} labels: 1 to {} are allowed",
+                labels.size(), kMaxLabels);
   }
   if (index_.size() >= kMaxStreams) {
-    return Fail(ErrorCode::kResourceExhausted, "store: limit of {} log streams is reached", kMaxStreams);
+    return Fail(ErrorCode::kResourceExhausted, "store: limit of {} log streams is reached",
+                kMaxStreams);
   }
   const uint32_t id = last_id_ + 1;
   std::string value;
@@ -81,8 +85,9 @@ Result<StreamId> LogStore::Intern(const Labels& given) {
   return id;
 }
 
-bool LogStore::TakeNew(const AppendBatch& batch, const AppendBatch::LogRows& rows, int64_t now_unix_ns,
-                       rocksdb::WriteBatch& write, std::vector<LogEntry>& entries) {
+bool LogStore::TakeNew(const AppendBatch& batch, const AppendBatch::LogRows& rows,
+                       int64_t now_unix_ns, rocksdb::WriteBatch& write,
+                       std::vector<LogEntry>& entries) {
   uint64_t stored_end = 0;
   if (rows.file_id != 0) {
     const FileName name(batch.node, rows.file_id);
@@ -130,7 +135,9 @@ void LogStore::StagePiece(uint32_t stream, std::vector<LogEntry> entries, int64_
 void LogStore::Stage(const AppendBatch& batch, int64_t now_unix_ns, rocksdb::WriteBatch& write) {
   for (const auto& rows : batch.logs) {
     std::vector<LogEntry> entries;
-    if (rows.stream == 0 || rows.stream > last_id_ || !TakeNew(batch, rows, now_unix_ns, write, entries)) continue;
+    if (rows.stream == 0 || rows.stream > last_id_ ||
+        !TakeNew(batch, rows, now_unix_ns, write, entries))
+      continue;
     const auto stream = static_cast<uint32_t>(rows.stream);
     std::vector<LogEntry> part;
     size_t bytes = 0;
@@ -158,7 +165,9 @@ void LogStore::StageBlock(uint32_t id, const Stream& stream, rocksdb::WriteBatch
     const int64_t day = DayOfNs(entries[begin].time_unix_ns);
     size_t bytes = 0;
     size_t end = begin;
-    for (; end < entries.size() && DayOfNs(entries[end].time_unix_ns) == day && bytes < 2 * kBlockBytes; ++end) {
+    for (; end < entries.size() && DayOfNs(entries[end].time_unix_ns) == day &&
+           bytes < 2 * kBlockBytes;
+         ++end) {
       bytes += BytesOf(entries[end]);
     }
     const std::span<const LogEntry> part(entries.data() + begin, end - begin);
@@ -190,13 +199,16 @@ void LogStore::StageBlock(uint32_t id, const Stream& stream, rocksdb::WriteBatch
 void LogStore::StageBlocks(int64_t now_unix_ns, rocksdb::WriteBatch& write) {
   {
     std::lock_guard lock(intern_mutex_);
-    std::move(new_definitions_.begin(), new_definitions_.end(), std::back_inserter(staged_definitions_));
+    std::move(new_definitions_.begin(), new_definitions_.end(),
+              std::back_inserter(staged_definitions_));
     new_definitions_.clear();
   }
-  for (const auto& [key, value] : staged_definitions_) write.Put(engine_[Family::kMeta], key, value);
+  for (const auto& [key, value] : staged_definitions_)
+    write.Put(engine_[Family::kMeta], key, value);
   const bool cut_all = tail_bytes_ > kMaxTailBytes;
   for (const auto& [id, stream] : streams_) {
-    if (!stream.tail.empty() && (cut_all || stream.BlockDue(now_unix_ns))) StageBlock(id, stream, write);
+    if (!stream.tail.empty() && (cut_all || stream.BlockDue(now_unix_ns)))
+      StageBlock(id, stream, write);
   }
 }
 
@@ -228,7 +240,8 @@ void LogStore::Publish() {
     stream.tail_bytes = 0;
   }
   staged_cuts_.clear();
-  for (StagedPiece& staged : staged_pieces_) AddPiece(staged.stream, std::move(staged.piece), staged.now_unix_ns);
+  for (StagedPiece& staged : staged_pieces_)
+    AddPiece(staged.stream, std::move(staged.piece), staged.now_unix_ns);
   staged_pieces_.clear();
 }
 
@@ -246,62 +259,69 @@ bool LogStore::HasWork(int64_t now_unix_ns) const {
 }
 
 Result<void> LogStore::LoadStreams() {
-  FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kStreamKey), [&](std::string_view key, std::string_view value) {
-    const uint32_t id = ByteReader(key.substr(1)).Be32();
-    ByteReader in(value);
-    Labels labels(in.Count(2));
-    for (auto& [name, text] : labels) {
-      name = std::string(in.Text());
-      text = std::string(in.Text());
-    }
-    if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
-      engine_.CountDamage();
-      spdlog::error("store: definition of log stream {} is damaged; its lines cannot be found", id);
-      return;
-    }
-    index_.Add(id, labels);
-    last_id_ = id;
-  }));
-  return engine_.Scan(Family::kMeta, std::string(1, kStreamRangeKey), [&](std::string_view key, std::string_view value) {
-    Stream& stream = streams_[ByteReader(key.substr(1)).Be32()];
-    ByteReader in(value);
-    stream.min_unix_ns = in.Signed();
-    stream.max_unix_ns = in.Signed();
-    last_piece_ = std::max(last_piece_, in.Varint());
-  });
+  FAULTLINE_TRY(engine_.Scan(
+      Family::kMeta, std::string(1, kStreamKey), [&](std::string_view key, std::string_view value) {
+        const uint32_t id = ByteReader(key.substr(1)).Be32();
+        ByteReader in(value);
+        Labels labels(in.Count(2));
+        for (auto& [name, text] : labels) {
+          name = std::string(in.Text());
+          text = std::string(in.Text());
+        }
+        if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
+          engine_.CountDamage();
+          spdlog::error("store: definition of log stream {} is damaged; its lines cannot be found",
+                        id);
+          return;
+        }
+        index_.Add(id, labels);
+        last_id_ = id;
+      }));
+  return engine_.Scan(Family::kMeta, std::string(1, kStreamRangeKey),
+                      [&](std::string_view key, std::string_view value) {
+                        Stream& stream = streams_[ByteReader(key.substr(1)).Be32()];
+                        ByteReader in(value);
+                        stream.min_unix_ns = in.Signed();
+                        stream.max_unix_ns = in.Signed();
+                        last_piece_ = std::max(last_piece_, in.Varint());
+                      });
 }
 
 Result<void> LogStore::LoadTails() {
-  return engine_.Scan(Family::kJournal, std::string(1, kTailKey), [&](std::string_view row_key, std::string_view value) {
-    ByteReader key(row_key.substr(1));
-    const uint32_t id = key.Be32();
-    auto piece = std::make_shared<Piece>();
-    piece->number = key.Be64();
-    auto entries = DecodeLogBlock(value, INT64_MIN, INT64_MAX, {});
-    if (!entries) {
-      engine_.CountDamage();
-      spdlog::error("store: a piece of log stream {} is damaged and left out: {}", id, entries.error().message);
-      return;
-    }
-    piece->entries = *std::move(entries);
-    for (const LogEntry& entry : piece->entries) piece->bytes += BytesOf(entry);
-    // As if it came now; a block is written in good time anyway.
-    AddPiece(id, std::move(piece), SystemClock().UnixNs());
-  });
+  return engine_.Scan(Family::kJournal, std::string(1, kTailKey),
+                      [&](std::string_view row_key, std::string_view value) {
+                        ByteReader key(row_key.substr(1));
+                        const uint32_t id = key.Be32();
+                        auto piece = std::make_shared<Piece>();
+                        piece->number = key.Be64();
+                        auto entries = DecodeLogBlock(value, INT64_MIN, INT64_MAX, {});
+                        if (!entries) {
+                          engine_.CountDamage();
+                          spdlog::error(
+                              "store: a piece of log stream {} is damaged and left out: {}", id,
+                              entries.error().message);
+                          return;
+                        }
+                        piece->entries = *std::move(entries);
+                        for (const LogEntry& entry : piece->entries) piece->bytes += BytesOf(entry);
+                        // As if it came now; a block is written in good time anyway.
+                        AddPiece(id, std::move(piece), SystemClock().UnixNs());
+                      });
 }
 
 Result<void> LogStore::LoadFiles() {
-  return engine_.Scan(Family::kMeta, std::string(1, kFileKey), [&](std::string_view row_key, std::string_view row) {
-    ByteReader key(row_key.substr(1));
-    FileName name;
-    name.first = std::string(key.Text());
-    name.second = key.Be64();
-    ByteReader value(row);
-    FileEnd end;
-    end.offset = value.Varint();
-    end.time_unix_ns = value.Signed();
-    files_[std::move(name)] = end;
-  });
+  return engine_.Scan(Family::kMeta, std::string(1, kFileKey),
+                      [&](std::string_view row_key, std::string_view row) {
+                        ByteReader key(row_key.substr(1));
+                        FileName name;
+                        name.first = std::string(key.Text());
+                        name.second = key.Be64();
+                        ByteReader value(row);
+                        FileEnd end;
+                        end.offset = value.Varint();
+                        end.time_unix_ns = value.Signed();
+                        files_[std::move(name)] = end;
+                      });
 }
 
 Result<void> LogStore::Load() {
@@ -317,10 +337,12 @@ Result<void> LogStore::Retain(int64_t oldest_unix_ns) {
   }
   rocksdb::WriteBatch batch;
   for (const auto& [name, end] : files_) {
-    if (end.time_unix_ns < oldest_unix_ns) batch.Delete(engine_[Family::kMeta], FileKey(name.first, name.second));
+    if (end.time_unix_ns < oldest_unix_ns)
+      batch.Delete(engine_[Family::kMeta], FileKey(name.first, name.second));
   }
   FAULTLINE_TRY(engine_.Write(batch, false));
-  std::erase_if(files_, [&](const auto& entry) { return entry.second.time_unix_ns < oldest_unix_ns; });
+  std::erase_if(files_,
+                [&](const auto& entry) { return entry.second.time_unix_ns < oldest_unix_ns; });
   const int64_t boundary = DayOfNs(oldest_unix_ns) * kNsPerDay;
   std::unique_lock lock(streams_mutex_);
   for (auto& [id, stream] : streams_) stream.min_unix_ns = std::max(stream.min_unix_ns, boundary);

@@ -1,7 +1,7 @@
-// Log lines by stream. A commit writes each stream's new lines as one small durable piece (its tail, also in memory);
-// when a tail is large or old enough it is sorted, cut into blocks and its pieces deleted, in one write. Lines of a file
-// are stored once: the end offset of (node, file) is kept in the same write as the lines. Stage … Retain belong to the
-// commit thread, reading to any.
+// Log lines by stream. A commit writes each stream's new lines as one small durable piece (its
+// tail, also in memory); when a tail is large or old enough it is sorted, cut into blocks and its
+// pieces deleted, in one write. Lines of a file are stored once: the end offset of (node, file) is
+// kept in the same write as the lines. Stage … Retain belong to the commit thread, reading to any.
 #pragma once
 
 #include <atomic>

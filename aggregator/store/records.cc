@@ -57,8 +57,8 @@ std::string DocumentKey(std::string_view kind, std::string_view name) {
 
 // Rows of `kind` in [begin, end), the newest `max_rows`, in order of time.
 template <typename Row, typename Member>
-Result<std::vector<Row>> ReadRows(const Engine& engine, char kind, int64_t begin, int64_t end, size_t max_rows,
-                                  Member member) {
+Result<std::vector<Row>> ReadRows(const Engine& engine, char kind, int64_t begin, int64_t end,
+                                  size_t max_rows, Member member) {
   std::vector<Row> rows;
   if (begin >= end) return rows;
   Engine::Range range(engine, Family::kRecords, TimeKey(kind, begin), TimeKey(kind, end));
@@ -80,7 +80,8 @@ RecordStore::RecordStore(Engine& engine) : engine_(engine) {
 
 uint64_t RecordStore::UniqueOf(const AppendBatch& batch, size_t place) {
   const uint64_t words[] = {batch.session, batch.session != 0 ? batch.sequence : ++pushes_, place};
-  const uint64_t seed = batch.session != 0 ? XXH3_64bits(batch.node.data(), batch.node.size()) : seed_;
+  const uint64_t seed =
+      batch.session != 0 ? XXH3_64bits(batch.node.data(), batch.node.size()) : seed_;
   return XXH3_64bits_withSeed(words, sizeof(words), seed);
 }
 
@@ -97,31 +98,38 @@ void RecordStore::Stage(const AppendBatch& batch, rocksdb::WriteBatch& write) {
   for (const auto& fault : batch.faults) put(kFaultKey, fault.time_unix_ns(), fault);
   for (const auto& span : batch.spans) {
     const std::string key = put(kSpanKey, span.start_unix_ns(), span);
-    write.Put(family, TracePrefix(DayOfNs(span.start_unix_ns()), span.trace_id()) + key.substr(1), "");
+    write.Put(family, TracePrefix(DayOfNs(span.start_unix_ns()), span.trace_id()) + key.substr(1),
+              "");
   }
 }
 
 Result<void> RecordStore::Retain(int64_t oldest_unix_ns) {
   const int64_t boundary = DayOfNs(oldest_unix_ns) * kNsPerDay;
   for (const char kind : {kEventKey, kFaultKey, kSpanKey}) {
-    FAULTLINE_TRY(engine_.DropRange(Family::kRecords, TimeKey(kind, INT64_MIN), TimeKey(kind, boundary)));
+    FAULTLINE_TRY(
+        engine_.DropRange(Family::kRecords, TimeKey(kind, INT64_MIN), TimeKey(kind, boundary)));
   }
   const std::string traces(1, kTraceKey);
-  return engine_.DropRange(Family::kRecords, traces + DayKey(INT32_MIN), traces + DayKey(DayOfNs(oldest_unix_ns)));
+  return engine_.DropRange(Family::kRecords, traces + DayKey(INT32_MIN),
+                           traces + DayKey(DayOfNs(oldest_unix_ns)));
 }
 
 Result<std::vector<StoredEvent>> RecordStore::Events(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                      size_t max_events) const {
-  return ReadRows<StoredEvent>(engine_, kEventKey, begin_unix_ns, end_unix_ns, max_events, &StoredEvent::event);
+  return ReadRows<StoredEvent>(engine_, kEventKey, begin_unix_ns, end_unix_ns, max_events,
+                               &StoredEvent::event);
 }
 
-Result<std::vector<StoredFault>> RecordStore::Faults(int64_t begin_unix_ns, int64_t end_unix_ns) const {
-  return ReadRows<StoredFault>(engine_, kFaultKey, begin_unix_ns, end_unix_ns, SIZE_MAX, &StoredFault::transition);
+Result<std::vector<StoredFault>> RecordStore::Faults(int64_t begin_unix_ns,
+                                                     int64_t end_unix_ns) const {
+  return ReadRows<StoredFault>(engine_, kFaultKey, begin_unix_ns, end_unix_ns, SIZE_MAX,
+                               &StoredFault::transition);
 }
 
 Result<std::vector<StoredSpan>> RecordStore::Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                    size_t max_spans) const {
-  return ReadRows<StoredSpan>(engine_, kSpanKey, begin_unix_ns, end_unix_ns, max_spans, &StoredSpan::span);
+  return ReadRows<StoredSpan>(engine_, kSpanKey, begin_unix_ns, end_unix_ns, max_spans,
+                              &StoredSpan::span);
 }
 
 Result<std::vector<StoredSpan>> RecordStore::Trace(std::string_view trace_id) const {
@@ -130,7 +138,8 @@ Result<std::vector<StoredSpan>> RecordStore::Trace(std::string_view trace_id) co
   range->SeekToLast();
   if (!range.Valid()) return spans;
   const auto day_of_key = [&] {
-    return static_cast<int64_t>(static_cast<int32_t>(ByteReader(range.key().substr(1)).Be32() ^ (1u << 31)));
+    return static_cast<int64_t>(
+        static_cast<int32_t>(ByteReader(range.key().substr(1)).Be32() ^ (1u << 31)));
   };
   const int64_t last_day = day_of_key();
   range->SeekToFirst();
@@ -138,8 +147,9 @@ Result<std::vector<StoredSpan>> RecordStore::Trace(std::string_view trace_id) co
   for (int64_t day = range.Valid() ? day_of_key() : last_day + 1; day <= last_day; ++day) {
     const std::string prefix = TracePrefix(day, trace_id);
     for (range->Seek(prefix); range.Valid() && range.key().starts_with(prefix); range->Next()) {
-      FAULTLINE_ASSIGN(const std::string row,
-                       engine_.Get(Family::kRecords, TextKey(kSpanKey, range.key().substr(prefix.size()))));
+      FAULTLINE_ASSIGN(
+          const std::string row,
+          engine_.Get(Family::kRecords, TextKey(kSpanKey, range.key().substr(prefix.size()))));
       StoredSpan& span = spans.emplace_back();
       FAULTLINE_ASSIGN(span.node, ReadRow(row, span.span));
     }
@@ -152,9 +162,11 @@ Result<std::vector<StoredSpan>> RecordStore::Trace(std::string_view trace_id) co
   return spans;
 }
 
-Result<void> RecordStore::PutDocument(std::string_view kind, std::string_view name, std::string_view text) {
+Result<void> RecordStore::PutDocument(std::string_view kind, std::string_view name,
+                                      std::string_view text) {
   if (kind.find('\0') != kind.npos || name.find('\0') != name.npos) {
-    return Fail(ErrorCode::kInvalidArgument, "store: kind and name of a document may not contain NUL");
+    return Fail(ErrorCode::kInvalidArgument,
+                "store: kind and name of a document may not contain NUL");
   }
   rocksdb::WriteBatch batch;
   batch.Put(engine_[Family::kMeta], DocumentKey(kind, name), ToSlice(text));
@@ -176,7 +188,8 @@ Result<void> RecordStore::DeleteDocument(std::string_view kind, std::string_view
   return engine_.Write(batch, true);
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> RecordStore::ListDocuments(std::string_view kind) const {
+Result<std::vector<std::pair<std::string, std::string>>> RecordStore::ListDocuments(
+    std::string_view kind) const {
   std::vector<std::pair<std::string, std::string>> documents;
   const std::string prefix = DocumentKey(kind, "");
   auto range = engine_.Prefix(Family::kMeta, prefix);

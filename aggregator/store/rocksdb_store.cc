@@ -1,5 +1,5 @@
-// The Store on RocksDB: parts that each keep one kind of thing, and one committer that writes for all of them.
-// FORMAT.md says what lies on disk.
+// The Store on RocksDB: parts that each keep one kind of thing, and one committer that writes for
+// all of them. FORMAT.md says what lies on disk.
 #include "aggregator/store/committer.h"
 #include "aggregator/store/engine.h"
 #include "aggregator/store/keys.h"
@@ -20,7 +20,8 @@ Result<void> CheckVersion(Engine& engine) {
   const auto version = engine.Get(Family::kMeta, key);
   if (version) {
     if (*version == kFormatVersion) return {};
-    return Fail(ErrorCode::kUnsupported, "store: written in format {}, this program reads format {}", *version,
+    return Fail(ErrorCode::kUnsupported,
+                "store: written in format {}, this program reads format {}", *version,
                 kFormatVersion);
   }
   if (version.error().code != ErrorCode::kNotFound) return std::unexpected(version.error());
@@ -43,8 +44,9 @@ class RocksDbStore final : public Store {
     FAULTLINE_TRY(sessions_.Load());
     FAULTLINE_TRY(samples_.Load());
     FAULTLINE_TRY(logs_.Load());
-    committer_ = std::make_unique<Committer>(Committer::Parts{*engine_, sessions_, samples_, logs_, records_},
-                                             clock, options.commit_interval_ns);
+    committer_ = std::make_unique<Committer>(
+        Committer::Parts{*engine_, sessions_, samples_, logs_, records_}, clock,
+        options.commit_interval_ns);
     return {};
   }
 
@@ -69,36 +71,44 @@ class RocksDbStore final : public Store {
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
     return samples_.Fetch(series, begin_ms, end_ms);
   }
-  Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers, int64_t begin_ms,
-                                              int64_t end_ms) override {
+  Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers,
+                                              int64_t begin_ms, int64_t end_ms) override {
     return samples_.LabelNames(matchers, begin_ms, end_ms);
   }
-  Result<std::vector<std::string>> LabelValues(std::string_view name, std::span<const LabelMatcher> matchers,
+  Result<std::vector<std::string>> LabelValues(std::string_view name,
+                                               std::span<const LabelMatcher> matchers,
                                                int64_t begin_ms, int64_t end_ms) override {
     return samples_.LabelValues(name, matchers, begin_ms, end_ms);
   }
-  Result<std::vector<std::pair<std::string, SeriesMeta>>> Metadata() override { return samples_.Metadata(); }
+  Result<std::vector<std::pair<std::string, SeriesMeta>>> Metadata() override {
+    return samples_.Metadata();
+  }
 
   Result<void> ScanLogs(const LogQuery& query,
                         const std::function<bool(const Labels&, const LogEntry&)>& visit) override {
     return logs_.Scan(query, visit);
   }
-  Result<std::vector<Labels>> LogStreams(std::span<const LabelMatcher> matchers, int64_t begin_unix_ns,
-                                         int64_t end_unix_ns) override {
+  Result<std::vector<Labels>> LogStreams(std::span<const LabelMatcher> matchers,
+                                         int64_t begin_unix_ns, int64_t end_unix_ns) override {
     return logs_.Streams(matchers, begin_unix_ns, end_unix_ns);
   }
-  Result<std::vector<StoredEvent>> Events(int64_t begin_unix_ns, int64_t end_unix_ns, size_t max_events) override {
+  Result<std::vector<StoredEvent>> Events(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                          size_t max_events) override {
     return records_.Events(begin_unix_ns, end_unix_ns, max_events);
   }
   Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) override {
     return records_.Faults(begin_unix_ns, end_unix_ns);
   }
-  Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) override { return records_.Trace(trace_id); }
-  Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns, size_t max_spans) override {
+  Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) override {
+    return records_.Trace(trace_id);
+  }
+  Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                        size_t max_spans) override {
     return records_.Spans(begin_unix_ns, end_unix_ns, max_spans);
   }
 
-  Result<void> PutDocument(std::string_view kind, std::string_view name, std::string_view text) override {
+  Result<void> PutDocument(std::string_view kind, std::string_view name,
+                           std::string_view text) override {
     return records_.PutDocument(kind, name, text);
   }
   Result<std::string> GetDocument(std::string_view kind, std::string_view name) override {
@@ -107,7 +117,8 @@ class RocksDbStore final : public Store {
   Result<void> DeleteDocument(std::string_view kind, std::string_view name) override {
     return records_.DeleteDocument(kind, name);
   }
-  Result<std::vector<std::pair<std::string, std::string>>> ListDocuments(std::string_view kind) override {
+  Result<std::vector<std::pair<std::string, std::string>>> ListDocuments(
+      std::string_view kind) override {
     return records_.ListDocuments(kind);
   }
 

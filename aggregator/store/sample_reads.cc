@@ -1,5 +1,6 @@
-// The reading half of SampleStore: which series, and their samples from disk, from chunks on their way there, and from
-// the head, as one rising sequence in which the first sample stored at a time wins.
+// The reading half of SampleStore: which series, and their samples from disk, from chunks on their
+// way there, and from the head, as one rising sequence in which the first sample stored at a time
+// wins.
 #include <algorithm>
 
 #include "aggregator/store/chunk.h"
@@ -34,8 +35,10 @@ void MergeLate(std::vector<Sample>& late, std::vector<Sample>& samples) {
 
 void Clip(int64_t begin_ms, int64_t end_ms, std::vector<Sample>& samples) {
   const auto by_time = [](const Sample& sample, int64_t time) { return sample.time_ms < time; };
-  samples.erase(std::lower_bound(samples.begin(), samples.end(), end_ms + 1, by_time), samples.end());
-  samples.erase(samples.begin(), std::lower_bound(samples.begin(), samples.end(), begin_ms, by_time));
+  samples.erase(std::lower_bound(samples.begin(), samples.end(), end_ms + 1, by_time),
+                samples.end());
+  samples.erase(samples.begin(),
+                std::lower_bound(samples.begin(), samples.end(), begin_ms, by_time));
 }
 
 }  // namespace
@@ -47,8 +50,8 @@ void SampleStore::ReportDamage(uint32_t series, int64_t time_ms, std::string_vie
                 FormatTime(time_ms * kNsPerMs), reason);
 }
 
-void SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms,
-                          int64_t end_ms, std::vector<Sample>& out) const {
+void SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day,
+                          int64_t begin_ms, int64_t end_ms, std::vector<Sample>& out) const {
   std::string prefix = ChunkPrefix(day, series);
   prefix.push_back(late ? 1 : 0);
   const int64_t day_start = day * kMsPerDay;
@@ -95,7 +98,8 @@ void SampleStore::ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64
   }
 }
 
-Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms, int64_t end_ms) const {
+Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms,
+                                               int64_t end_ms) const {
   if (id == 0 || id > last_id_) return Fail(ErrorCode::kNotFound, "store: no series {}", id);
   const auto series = static_cast<uint32_t>(id);
   std::vector<Sample> samples;
@@ -125,8 +129,8 @@ Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms, in
   return samples;
 }
 
-Result<std::vector<SeriesId>> SampleStore::Select(std::span<const LabelMatcher> matchers, int64_t begin_ms,
-                                                  int64_t end_ms) const {
+Result<std::vector<SeriesId>> SampleStore::Select(std::span<const LabelMatcher> matchers,
+                                                  int64_t begin_ms, int64_t end_ms) const {
   FAULTLINE_ASSIGN(const std::vector<uint32_t> ids, index_.Select(matchers));
   std::vector<SeriesId> selected;
   selected.reserve(ids.size());

@@ -69,7 +69,8 @@ Result<std::vector<AppendBatch::SampleRow>> DecodeSampleRecord(std::string_view 
   for (uint64_t at = 0; at < count;) {
     time_ms = WrapAdd(time_ms, in.Signed());
     const uint64_t run = in.Varint();
-    if (run == 0 || run > count - at) return Fail(ErrorCode::kCorruption, "durable log: bad run of times");
+    if (run == 0 || run > count - at)
+      return Fail(ErrorCode::kCorruption, "durable log: bad run of times");
     for (uint64_t i = 0; i < run; ++i) rows[at++].time_ms = time_ms;
   }
   std::vector<AppendBatch::SampleRow*> fractions;
@@ -82,7 +83,8 @@ Result<std::vector<AppendBatch::SampleRow>> DecodeSampleRecord(std::string_view 
     }
   }
   for (auto* row : fractions) row->value = std::bit_cast<double>(in.Fixed64());
-  if (in.failed() || !in.empty()) return Fail(ErrorCode::kCorruption, "durable log: record does not fit its size");
+  if (in.failed() || !in.empty())
+    return Fail(ErrorCode::kCorruption, "durable log: record does not fit its size");
   return rows;
 }
 

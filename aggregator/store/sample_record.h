@@ -1,5 +1,6 @@
-// One record of the durable log: the samples of one commit, in order. Short-lived: gone once its samples are in chunks or
-// in snapshots of heads. Ids and times as differences, whole numbers as varints, all of it under zstd's fastest level.
+// One record of the durable log: the samples of one commit, in order. Short-lived: gone once its
+// samples are in chunks or in snapshots of heads. Ids and times as differences, whole numbers as
+// varints, all of it under zstd's fastest level.
 #pragma once
 
 #include <string>

@@ -13,7 +13,8 @@ namespace {
 constexpr size_t kMaxLabels = 256;
 constexpr size_t kMaxLabelBytes = 64 << 10;
 constexpr uint32_t kMinSnapshotsPerCommit = 256;
-constexpr int64_t kActiveMs = 10 * 60 * 1000;  // active: a sample that much before the newest of all
+constexpr int64_t kActiveMs =
+    10 * 60 * 1000;  // active: a sample that much before the newest of all
 constexpr int64_t kRecountNs = 10 * kNsPerSecond;
 
 void EncodeMeta(const SeriesMeta& meta, std::string& out) {
@@ -33,8 +34,9 @@ Result<Labels> Canonical(const Labels& labels) {
   SortLabels(canonical);
   if (canonical.empty()) return Fail(ErrorCode::kInvalidArgument, "series without labels");
   if (canonical.size() > kMaxLabels || bytes > kMaxLabelBytes) {
-    return Fail(ErrorCode::kResourceExhausted, "series with {} labels of {} bytes: limits are {} and {}",
-                canonical.size(), bytes, kMaxLabels, kMaxLabelBytes);
+    return Fail(ErrorCode::kResourceExhausted,
+                "series with {} labels of {} bytes: limits are {} and {}", canonical.size(), bytes,
+                kMaxLabels, kMaxLabelBytes);
   }
   for (size_t i = 0; i < canonical.size(); ++i) {
     if (canonical[i].first.empty() || (i > 0 && canonical[i].first == canonical[i - 1].first)) {
@@ -61,7 +63,8 @@ SampleStore::SampleStore(Engine& engine, const StoreOptions& options)
       heads_(options.out_of_order_ms) {}
 
 void SampleStore::LearnMeta(const std::string& metric, const SeriesMeta& meta) {
-  const bool says_type = meta.type != v1::METRIC_TYPE_UNSPECIFIED && meta.type != v1::METRIC_TYPE_UNTYPED;
+  const bool says_type =
+      meta.type != v1::METRIC_TYPE_UNSPECIFIED && meta.type != v1::METRIC_TYPE_UNTYPED;
   {
     std::shared_lock lock(meta_mutex_);
     const auto found = metas_.find(metric);
@@ -96,7 +99,8 @@ Result<SeriesId> SampleStore::Intern(const Labels& given, const SeriesMeta& meta
   std::lock_guard lock(intern_mutex_);
   if (const uint32_t known = index_.Find(labels)) return known;
   if (index_.size() >= max_series_) {
-    return Fail(ErrorCode::kResourceExhausted, "store: limit max_series of {} series is reached", max_series_);
+    return Fail(ErrorCode::kResourceExhausted, "store: limit max_series of {} series is reached",
+                max_series_);
   }
   const uint32_t id = last_id_ + 1;
   std::string value;
@@ -114,7 +118,8 @@ Result<SeriesId> SampleStore::Intern(const Labels& given, const SeriesMeta& meta
 void SampleStore::Stage(const std::vector<AppendBatch::SampleRow>& rows) {
   const uint32_t last_id = last_id_;
   for (const auto& row : rows) {
-    if (row.series == 0 || row.series > last_id || row.time_ms >= kMaxTimeMs || row.time_ms <= -kMaxTimeMs) {
+    if (row.series == 0 || row.series > last_id || row.time_ms >= kMaxTimeMs ||
+        row.time_ms <= -kMaxTimeMs) {
       ++rejected_;
       continue;
     }
@@ -125,10 +130,12 @@ void SampleStore::Stage(const std::vector<AppendBatch::SampleRow>& rows) {
 void SampleStore::StageDefinitions(rocksdb::WriteBatch& batch) {
   {
     std::lock_guard lock(intern_mutex_);
-    std::move(new_definitions_.begin(), new_definitions_.end(), std::back_inserter(staged_definitions_));
+    std::move(new_definitions_.begin(), new_definitions_.end(),
+              std::back_inserter(staged_definitions_));
     new_definitions_.clear();
   }
-  for (const auto& [key, value] : staged_definitions_) batch.Put(engine_[Family::kMeta], key, value);
+  for (const auto& [key, value] : staged_definitions_)
+    batch.Put(engine_[Family::kMeta], key, value);
 }
 
 void SampleStore::StageSealed(rocksdb::WriteBatch& batch) {
@@ -153,7 +160,8 @@ void SampleStore::StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes
   }
   // A round is done by the time a quarter of the next one's bytes are logged.
   const double share = 4.0 * static_cast<double>(record_bytes) / static_cast<double>(round_bytes_);
-  const auto visits = std::max(kMinSnapshotsPerCommit, static_cast<uint32_t>(std::min(1.0, share) * last_id));
+  const auto visits =
+      std::max(kMinSnapshotsPerCommit, static_cast<uint32_t>(std::min(1.0, share) * last_id));
   uint32_t id = round_next_id_;
   std::string value;
   for (const uint32_t stop = id + visits; id < stop && id <= last_id; ++id) {
@@ -207,7 +215,8 @@ void SampleStore::Publish() {
   staged_round_ends_ = false;
   if (staged_record_) ++last_record_;
   for (const auto& row : staged_) {
-    Count(heads_.Apply(static_cast<uint32_t>(row.series), row.time_ms, row.value, last_record_, sealed_));
+    Count(heads_.Apply(static_cast<uint32_t>(row.series), row.time_ms, row.value, last_record_,
+                       sealed_));
   }
   staged_.clear();
   staged_record_ = false;
@@ -228,28 +237,31 @@ void SampleStore::Discard() {
 bool SampleStore::HasWork() const { return !sealed_.empty() || round_next_id_ != 0; }
 
 Result<void> SampleStore::LoadDefinitions() {
-  FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kMetricKey), [&](std::string_view key, std::string_view value) {
-    ByteReader in(value);
-    SeriesMeta& meta = metas_[std::string(key.substr(1))];
-    meta.type = static_cast<v1::MetricType>(in.Varint());
-    meta.help = std::string(in.Text());
-  }));
-  return engine_.Scan(Family::kMeta, std::string(1, kSeriesKey), [&](std::string_view key, std::string_view value) {
-    const uint32_t id = ByteReader(key.substr(1)).Be32();
-    ByteReader in(value);
-    Labels labels(in.Count(2));
-    for (auto& [name, text] : labels) {
-      name = std::string(in.Text());
-      text = std::string(in.Text());
-    }
-    if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
-      engine_.CountDamage();
-      spdlog::error("store: definition of series {} is damaged; its samples cannot be found", id);
-      return;
-    }
-    index_.Add(id, labels);
-    last_id_ = id;
-  });
+  FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kMetricKey),
+                             [&](std::string_view key, std::string_view value) {
+                               ByteReader in(value);
+                               SeriesMeta& meta = metas_[std::string(key.substr(1))];
+                               meta.type = static_cast<v1::MetricType>(in.Varint());
+                               meta.help = std::string(in.Text());
+                             }));
+  return engine_.Scan(
+      Family::kMeta, std::string(1, kSeriesKey), [&](std::string_view key, std::string_view value) {
+        const uint32_t id = ByteReader(key.substr(1)).Be32();
+        ByteReader in(value);
+        Labels labels(in.Count(2));
+        for (auto& [name, text] : labels) {
+          name = std::string(in.Text());
+          text = std::string(in.Text());
+        }
+        if (in.failed() || id <= last_id_ || labels.size() > kMaxLabels) {
+          engine_.CountDamage();
+          spdlog::error("store: definition of series {} is damaged; its samples cannot be found",
+                        id);
+          return;
+        }
+        index_.Add(id, labels);
+        last_id_ = id;
+      });
 }
 
 Result<void> SampleStore::LoadHeads(std::vector<uint64_t>& snapshot_record) {
@@ -260,7 +272,8 @@ Result<void> SampleStore::LoadHeads(std::vector<uint64_t>& snapshot_record) {
     const uint64_t record = in.Varint();
     if (id > last_id_ || in.failed() || !heads_.Restore(id, in.Bytes(in.left()))) {
       engine_.CountDamage();
-      spdlog::error("store: snapshot of series {} is damaged; only what the log has of it is kept", id);
+      spdlog::error("store: snapshot of series {} is damaged; only what the log has of it is kept",
+                    id);
       return;
     }
     snapshot_record[id] = record;
@@ -289,21 +302,22 @@ Result<void> SampleStore::Replay(const std::vector<uint64_t>& snapshot_record) {
     return std::unexpected(progress.error());
   }
   last_record_ = std::max(last_record_, sealed_through);
-  return engine_.Scan(Family::kJournal, std::string(1, kSampleRecordKey),
-                      [&](std::string_view key, std::string_view value) {
-                        const uint64_t record = ByteReader(key.substr(1)).Be64();
-                        if (const auto replayed = ReplayRecord(record, value, snapshot_record); !replayed) {
-                          engine_.CountDamage();
-                          spdlog::error("store: record {} of the sample log is damaged and left out: {}", record,
-                                        replayed.error().message);
-                        }
-                        bytes_since_round_ += value.size();
-                        last_record_ = std::max(last_record_, record);
-                        if (record <= sealed_through && !sealed_.empty()) {
-                          heads_.Forget(sealed_);  // written before the restart
-                          sealed_.clear();
-                        }
-                      });
+  return engine_.Scan(
+      Family::kJournal, std::string(1, kSampleRecordKey),
+      [&](std::string_view key, std::string_view value) {
+        const uint64_t record = ByteReader(key.substr(1)).Be64();
+        if (const auto replayed = ReplayRecord(record, value, snapshot_record); !replayed) {
+          engine_.CountDamage();
+          spdlog::error("store: record {} of the sample log is damaged and left out: {}", record,
+                        replayed.error().message);
+        }
+        bytes_since_round_ += value.size();
+        last_record_ = std::max(last_record_, record);
+        if (record <= sealed_through && !sealed_.empty()) {
+          heads_.Forget(sealed_);  // written before the restart
+          sealed_.clear();
+        }
+      });
 }
 
 Result<void> SampleStore::Load() {

@@ -1,6 +1,7 @@
-// Samples and their series. Writing is the commit thread's: Stage what a batch brings, StageRecord into the commit's
-// write, then Publish once it is durable, or Discard. Only Publish touches the heads, so readers see what is durable, and
-// a restart that replays the durable log meets the same samples in the same order and arrives at the same heads.
+// Samples and their series. Writing is the commit thread's: Stage what a batch brings, StageRecord
+// into the commit's write, then Publish once it is durable, or Discard. Only Publish touches the
+// heads, so readers see what is durable, and a restart that replays the durable log meets the same
+// samples in the same order and arrives at the same heads.
 #pragma once
 
 #include <atomic>
@@ -39,9 +40,10 @@ class SampleStore {
   Result<Labels> LabelsOf(SeriesId series) const;
   Result<SeriesMeta> MetaOf(SeriesId series) const;
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) const;
-  Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers, int64_t begin_ms,
-                                              int64_t end_ms) const;
-  Result<std::vector<std::string>> LabelValues(std::string_view name, std::span<const LabelMatcher> matchers,
+  Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers,
+                                              int64_t begin_ms, int64_t end_ms) const;
+  Result<std::vector<std::string>> LabelValues(std::string_view name,
+                                               std::span<const LabelMatcher> matchers,
                                                int64_t begin_ms, int64_t end_ms) const;
   std::vector<std::pair<std::string, SeriesMeta>> Metadata() const;
   void AddStats(StoreStats& stats) const;
@@ -60,8 +62,8 @@ class SampleStore {
   void StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes);
   void ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
                   std::vector<Sample>& out) const;
-  void ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms, int64_t end_ms,
-               std::vector<Sample>& out) const;
+  void ReadDay(Engine::Range& range, uint32_t series, bool late, int64_t day, int64_t begin_ms,
+               int64_t end_ms, std::vector<Sample>& out) const;
   void ReportDamage(uint32_t series, int64_t time_ms, std::string_view reason) const;
 
   Engine& engine_;
@@ -80,14 +82,14 @@ class SampleStore {
 
   // Commit thread only.
   std::vector<AppendBatch::SampleRow> staged_;
-  SealedChunks sealed_;          // not written yet
-  SealedChunks staged_sealed_;   // in the commit under way
-  uint64_t last_record_ = 0;     // of the durable log
+  SealedChunks sealed_;         // not written yet
+  SealedChunks staged_sealed_;  // in the commit under way
+  uint64_t last_record_ = 0;    // of the durable log
   bool staged_record_ = false;
-  // Snapshots of heads go round: each commit takes a few ids along, and when the round is done, all samples logged
-  // before it are in chunks or snapshots, and that part of the log goes.
+  // Snapshots of heads go round: each commit takes a few ids along, and when the round is done, all
+  // samples logged before it are in chunks or snapshots, and that part of the log goes.
   uint64_t bytes_since_round_ = 0;
-  uint32_t round_next_id_ = 0;   // 0: no round under way
+  uint32_t round_next_id_ = 0;  // 0: no round under way
   uint64_t round_first_record_ = 0;
   std::vector<uint32_t> staged_snapshots_;
   uint32_t staged_next_id_ = 0;

@@ -99,7 +99,8 @@ Result<void> SessionTable::Retain(int64_t oldest_unix_ns) {
   }
   if (batch.Count() == 0) return {};
   FAULTLINE_TRY(engine_.Write(batch, false));
-  std::erase_if(durable_, [&](const auto& entry) { return entry.second.time_unix_ns < oldest_unix_ns; });
+  std::erase_if(durable_,
+                [&](const auto& entry) { return entry.second.time_unix_ns < oldest_unix_ns; });
   return {};
 }
 
@@ -115,8 +116,8 @@ Result<SessionDictionary> SessionTable::Read(std::string_view node, uint64_t ses
   for (range->SeekToFirst(); range.Valid(); range->Next()) {
     ByteReader in(range.value());
     if (!ReadReferences(in, dictionary.series) || !ReadReferences(in, dictionary.streams)) {
-      return Fail(ErrorCode::kCorruption, "store: dictionary of node '{}', session {:016x} is damaged", node,
-                  session);
+      return Fail(ErrorCode::kCorruption,
+                  "store: dictionary of node '{}', session {:016x} is damaged", node, session);
     }
   }
   FAULTLINE_TRY(range.status());

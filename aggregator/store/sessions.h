@@ -1,5 +1,6 @@
-// Watermarks and dictionaries of the agents' sessions: which batches are durable, and what their references mean. Stage,
-// Publish and Discard belong to the commit thread; Read looks at what is durable and may be called by any.
+// Watermarks and dictionaries of the agents' sessions: which batches are durable, and what their
+// references mean. Stage, Publish and Discard belong to the commit thread; Read looks at what is
+// durable and may be called by any.
 #pragma once
 
 #include <map>

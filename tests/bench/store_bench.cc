@@ -1,6 +1,8 @@
-// What the store costs: CPU per sample of native batches, memory per series, bytes per sample, restart.
+// What the store costs: CPU per sample of native batches, memory per series, bytes per sample,
+// restart.
 //   store_bench ingest [series] [steps]     batches of 500 series per node, one instant each
-//   store_bench capture FILE [nodes]        a recorded exposition ("T <ms>" before each scrape), as so many nodes
+//   store_bench capture FILE [nodes]        a recorded exposition ("T <ms>" before each scrape), as
+//   so many nodes
 #include <sys/resource.h>
 
 #include <atomic>
@@ -79,13 +81,14 @@ class Run {
     store_.reset();
     const int64_t begin = clock_.SteadyNs();
     Open();
-    std::printf("restart %.2f s, %.2f CPU-s (close and open)\n", 1e-9 * static_cast<double>(clock_.SteadyNs() - begin),
-                CpuSeconds() - cpu);
+    std::printf("restart %.2f s, %.2f CPU-s (close and open)\n",
+                1e-9 * static_cast<double>(clock_.SteadyNs() - begin), CpuSeconds() - cpu);
     const auto bytes = static_cast<double>(store_->Stats().bytes_on_disk);
-    std::printf("disk %.1f MB, %.3f bytes per sample (log and write-ahead log included)\n", 1e-6 * bytes,
-                bytes / static_cast<double>(samples_));
+    std::printf("disk %.1f MB, %.3f bytes per sample (log and write-ahead log included)\n",
+                1e-6 * bytes, bytes / static_cast<double>(samples_));
     if (std::getenv("STORE_BENCH_KEEP") != nullptr) {
-      std::filesystem::copy(folder_, std::getenv("STORE_BENCH_KEEP"), std::filesystem::copy_options::recursive);
+      std::filesystem::copy(folder_, std::getenv("STORE_BENCH_KEEP"),
+                            std::filesystem::copy_options::recursive);
     }
   }
   uint64_t samples() const { return samples_; }
@@ -129,7 +132,8 @@ void Ingest(size_t series, size_t steps) {
         if (i % 4 == 0) value[i] += noise;
         if (i % 4 == 1) value[i] = noise / 100;
         if (i % 4 == 2) value[i] = std::round(value[i] * 100 + noise) / 100;
-        batch.samples.push_back({ids[i], 1'763'600'000'000 + static_cast<int64_t>(step) * 15'000, value[i]});
+        batch.samples.push_back(
+            {ids[i], 1'763'600'000'000 + static_cast<int64_t>(step) * 15'000, value[i]});
       }
     }
     cpu = CpuSeconds();
@@ -138,9 +142,11 @@ void Ingest(size_t series, size_t steps) {
     spent += CpuSeconds() - cpu;
     if (step == 0) std::printf("first sample of each: %.2f CPU-s\n", spent);
   }
-  std::printf("%.2f M samples in %.2f CPU-s: %.2f M per CPU-second\n", 1e-6 * static_cast<double>(run.samples()), spent,
+  std::printf("%.2f M samples in %.2f CPU-s: %.2f M per CPU-second\n",
+              1e-6 * static_cast<double>(run.samples()), spent,
               1e-6 * static_cast<double>(run.samples()) / spent);
-  std::printf("memory %.0f bytes per series resident\n", (ResidentBytes() - memory_before) / static_cast<double>(series));
+  std::printf("memory %.0f bytes per series resident\n",
+              (ResidentBytes() - memory_before) / static_cast<double>(series));
   run.Report();
 }
 
@@ -197,8 +203,9 @@ void Capture(const char* path, size_t nodes) {
     }
   }
   flush();
-  std::printf("%zu series, %.2f M samples in %.2f CPU-s: %.2f M per CPU-second\n", ids[0].size() * nodes,
-              1e-6 * static_cast<double>(run.samples()), spent, 1e-6 * static_cast<double>(run.samples()) / spent);
+  std::printf("%zu series, %.2f M samples in %.2f CPU-s: %.2f M per CPU-second\n",
+              ids[0].size() * nodes, 1e-6 * static_cast<double>(run.samples()), spent,
+              1e-6 * static_cast<double>(run.samples()) / spent);
   run.Report();
 }
 

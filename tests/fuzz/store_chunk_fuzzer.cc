@@ -1,4 +1,5 @@
-// Sealed chunks: damage is refused, and what decodes is rising in time and encodes to something that decodes the same.
+// Sealed chunks: damage is refused, and what decodes is rising in time and encodes to something
+// that decodes the same.
 #include <bit>
 #include <cstdint>
 #include <string_view>
@@ -22,8 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   FAULTLINE_ASSERT(DecodeChunk(again, samples[0].time_ms, decoded), "own chunk decodes");
   FAULTLINE_ASSERT(decoded.size() == samples.size(), "same count");
   for (size_t i = 0; i < samples.size(); ++i) {
-    FAULTLINE_ASSERT(std::bit_cast<uint64_t>(decoded[i].value) == std::bit_cast<uint64_t>(samples[i].value),
-                     "same bits");
+    FAULTLINE_ASSERT(
+        std::bit_cast<uint64_t>(decoded[i].value) == std::bit_cast<uint64_t>(samples[i].value),
+        "same bits");
   }
   return 0;
 }

@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   FAULTLINE_ASSERT(some && some->size() <= entries->size(), "a filter only leaves out");
   std::string again;
   EncodeLogBlock(*entries, 1, again);
-  FAULTLINE_ASSERT(DecodeLogBlock(again, INT64_MIN, INT64_MAX, {})->size() == entries->size(), "own block decodes");
+  FAULTLINE_ASSERT(DecodeLogBlock(again, INT64_MIN, INT64_MAX, {})->size() == entries->size(),
+                   "own block decodes");
   return 0;
 }

@@ -1,4 +1,5 @@
-// Records of the durable sample log: damage is an error, never a crash, and memory stays within a multiple of the input.
+// Records of the durable sample log: damage is an error, never a crash, and memory stays within a
+// multiple of the input.
 #include <cstdint>
 #include <string_view>
 

@@ -16,7 +16,8 @@ namespace faultline {
 class StoreFixture : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "faultline_store_XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "faultline_store_XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     options_.folder = folder_ + "/store";
@@ -42,7 +43,8 @@ class StoreFixture : public ::testing::Test {
   }
   Result<void> Append(AppendBatch batch) {
     std::promise<Result<void>> promise;
-    store_->Append(std::move(batch), [&](Result<void> result) { promise.set_value(std::move(result)); });
+    store_->Append(std::move(batch),
+                   [&](Result<void> result) { promise.set_value(std::move(result)); });
     return promise.get_future().get();
   }
   Result<void> AppendSamples(std::vector<AppendBatch::SampleRow> rows) {

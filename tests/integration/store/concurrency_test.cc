@@ -26,7 +26,8 @@ class ConcurrencyTest : public StoreFixture {
         const int64_t at = static_cast<int64_t>(i) * 10 + k;
         batch.samples.push_back({id, at * 1000, static_cast<double>(at)});
       }
-      batch.samples.push_back({Series({{"__name__", "churn"}, {"writer", name}, {"i", std::to_string(i)}}), 1, 1});
+      batch.samples.push_back(
+          {Series({{"__name__", "churn"}, {"writer", name}, {"i", std::to_string(i)}}), 1, 1});
       AppendBatch::LogRows rows{stream, 1, i, i + 1, {}};
       v1::LogRecord& record = rows.records.emplace_back();
       record.set_offset(i);
@@ -41,8 +42,9 @@ class ConcurrencyTest : public StoreFixture {
     }
   }
   void ReadSamples(size_t writer) {
-    const LabelMatcher matchers[] = {{LabelMatcher::Op::kEqual, "__name__", "m"},
-                                     {LabelMatcher::Op::kMatches, "writer", std::to_string(writer)}};
+    const LabelMatcher matchers[] = {
+        {LabelMatcher::Op::kEqual, "__name__", "m"},
+        {LabelMatcher::Op::kMatches, "writer", std::to_string(writer)}};
     size_t last = 0;
     while (!stop_) {
       const auto ids = store_->Select(matchers, 0, INT64_MAX);
@@ -51,7 +53,8 @@ class ConcurrencyTest : public StoreFixture {
       const auto samples = All(ids->front());
       ASSERT_GE(samples.size(), last);
       last = samples.size();
-      for (size_t i = 0; i < samples.size(); ++i) ASSERT_EQ(samples[i].value, static_cast<double>(i));
+      for (size_t i = 0; i < samples.size(); ++i)
+        ASSERT_EQ(samples[i].value, static_cast<double>(i));
     }
   }
   void ReadLogs(size_t writer) {
@@ -62,7 +65,8 @@ class ConcurrencyTest : public StoreFixture {
     while (!stop_) {
       query.newest_first = !query.newest_first;
       int64_t count = 0;
-      ASSERT_TRUE(store_->ScanLogs(query, [&](const Labels&, const LogEntry&) { return ++count, true; }));
+      ASSERT_TRUE(
+          store_->ScanLogs(query, [&](const Labels&, const LogEntry&) { return ++count, true; }));
       ASSERT_GE(count, last);
       last = count;
     }
@@ -94,7 +98,8 @@ TEST_F(ConcurrencyTest, ReadersSeePrefixes) {
   LogQuery query;
   query.end_unix_ns = INT64_MAX;
   size_t lines = 0;
-  ASSERT_TRUE(store_->ScanLogs(query, [&](const Labels&, const LogEntry&) { return ++lines, true; }));
+  ASSERT_TRUE(
+      store_->ScanLogs(query, [&](const Labels&, const LogEntry&) { return ++lines, true; }));
   EXPECT_EQ(lines, kWriters * kBatches);
 }
 

@@ -1,5 +1,6 @@
-// A child appends and prints what is acknowledged; it is killed with SIGKILL again and again. What was acknowledged must
-// be there once, nothing twice, and nothing may be missing below the watermark.
+// A child appends and prints what is acknowledged; it is killed with SIGKILL again and again. What
+// was acknowledged must be there once, nothing twice, and nothing may be missing below the
+// watermark.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,7 +27,8 @@ AppendBatch BatchOf(uint64_t sequence, const std::vector<SeriesId>& series, Stre
   batch.sequence = sequence;
   batch.previous_sequence = sequence - 1;
   const auto time_ms = static_cast<int64_t>(sequence) * 1000;
-  for (const SeriesId id : series) batch.samples.push_back({id, time_ms, static_cast<double>(sequence)});
+  for (const SeriesId id : series)
+    batch.samples.push_back({id, time_ms, static_cast<double>(sequence)});
   if (sequence == 1) {
     for (uint32_t i = 0; i < series.size(); ++i) batch.series_refs.emplace_back(i + 1, series[i]);
   }
@@ -73,10 +75,11 @@ StoreOptions SmallLog(std::string folder) {
   std::atomic<uint64_t> acknowledged = (*store)->Session("n1", kSession)->committed_sequence;
   for (uint64_t sequence = acknowledged + 1;; ++sequence) {
     while (sequence > acknowledged + 32) ::usleep(100);
-    (*store)->Append(BatchOf(sequence, series, stream), [&acknowledged, acks, sequence](Result<void> result) {
-      if (!result || ::write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) ::_exit(4);
-      acknowledged = sequence;
-    });
+    (*store)->Append(
+        BatchOf(sequence, series, stream), [&acknowledged, acks, sequence](Result<void> result) {
+          if (!result || ::write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) ::_exit(4);
+          acknowledged = sequence;
+        });
   }
 }
 

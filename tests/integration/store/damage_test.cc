@@ -16,13 +16,15 @@ class DamageTest : public StoreFixture {
   std::vector<AppendBatch::SampleRow> Rows(const std::vector<SeriesId>& series, int64_t step) {
     std::vector<AppendBatch::SampleRow> rows;
     for (const SeriesId id : series) {
-      rows.push_back({id, 1'000'000 + step * 1000, std::sin(static_cast<double>(step * 1000 + static_cast<int64_t>(id)))});
+      rows.push_back({id, 1'000'000 + step * 1000,
+                      std::sin(static_cast<double>(step * 1000 + static_cast<int64_t>(id)))});
     }
     return rows;
   }
   std::vector<SeriesId> Many(size_t count) {
     std::vector<SeriesId> series;
-    for (size_t i = 0; i < count; ++i) series.push_back(Series({{"__name__", "m"}, {"i", std::to_string(i)}}));
+    for (size_t i = 0; i < count; ++i)
+      series.push_back(Series({{"__name__", "m"}, {"i", std::to_string(i)}}));
     return series;
   }
 };
@@ -75,7 +77,8 @@ TEST_F(DamageTest, FlippedByteIsFoundAndTheRestServed) {
 class FullDiskTest : public DamageTest {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "faultline_disk_XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "faultline_disk_XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     if (::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=96m") != 0) {
@@ -96,7 +99,9 @@ class FullDiskTest : public DamageTest {
     if (left <= leave_bytes) return;
     std::ofstream file(path, std::ios::binary | std::ios::app);
     const std::string block(64 << 10, 'x');
-    for (uint64_t written = 0; written + block.size() <= left - leave_bytes; written += block.size()) file << block;
+    for (uint64_t written = 0; written + block.size() <= left - leave_bytes;
+         written += block.size())
+      file << block;
   }
 };
 

@@ -93,7 +93,8 @@ TEST_F(RecordsTest, LogLinesAreStoredOnce) {
 
 TEST_F(RecordsTest, LogsMergeOverStreamsBlocksAndTails) {
   std::vector<StreamId> streams;
-  for (int i = 0; i < 3; ++i) streams.push_back(store_->InternStream({{"app", "s" + std::to_string(i)}}).value());
+  for (int i = 0; i < 3; ++i)
+    streams.push_back(store_->InternStream({{"app", "s" + std::to_string(i)}}).value());
   // 60,000 lines: several blocks per stream, and a tail.
   for (uint64_t first = 0; first < 20'000; first += 1000) {
     for (const StreamId stream : streams) ASSERT_TRUE(Append(LogBatch(stream, 0, first, 1000)));
@@ -111,14 +112,16 @@ TEST_F(RecordsTest, LogsMergeOverStreamsBlocksAndTails) {
     LogQuery newest = Everything();
     newest.newest_first = true;
     newest.matchers = {{Op::kMatches, "app", "s1|s2"}};
-    EXPECT_EQ(Lines(newest, 3), (std::vector<std::string>{"line 19999 fine", "line 19999 fine", "line 19998 fine"}));
+    EXPECT_EQ(Lines(newest, 3),
+              (std::vector<std::string>{"line 19999 fine", "line 19999 fine", "line 19998 fine"}));
     newest.needles = {"error", "line 123"};
     EXPECT_EQ(Lines(newest).size(), 22u);  // 1230, 12300, 12310 … 12390 in two streams
     LogQuery window = Everything();
     window.matchers = {{Op::kEqual, "app", "s0"}};
     window.begin_unix_ns = kStart + 5'000'000;
     window.end_unix_ns = kStart + 8'000'000;
-    EXPECT_EQ(Lines(window), (std::vector<std::string>{"line 5 fine", "line 6 fine", "line 7 fine"}));
+    EXPECT_EQ(Lines(window),
+              (std::vector<std::string>{"line 5 fine", "line 6 fine", "line 7 fine"}));
     EXPECT_EQ(store_->LogStreams({}, kStart, kStart + 1).value().size(), 3u);
     EXPECT_EQ(store_->LogStreams({}, 0, kStart).value().size(), 0u);
     Reopen();
@@ -170,7 +173,8 @@ TEST_F(RecordsTest, Documents) {
   ASSERT_TRUE(store_->DeleteDocument("rule", "a"));
   EXPECT_EQ(store_->GetDocument("rule", "a").error().code, ErrorCode::kNotFound);
   EXPECT_EQ(store_->DeleteDocument("rule", "a").error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(store_->PutDocument("a", std::string("b\0c", 3), "").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store_->PutDocument("a", std::string("b\0c", 3), "").error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

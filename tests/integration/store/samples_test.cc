@@ -1,4 +1,5 @@
-// Samples through the whole store: order, duplicates, late ones, day boundaries, restarts, retention.
+// Samples through the whole store: order, duplicates, late ones, day boundaries, restarts,
+// retention.
 #include <random>
 
 #include "tests/support/store_fixture.h"
@@ -32,7 +33,8 @@ TEST_F(SamplesTest, SelectIsTightInTime) {
   EXPECT_EQ(store_->Select({}, 0, 10'000).value(), (std::vector<SeriesId>{a, b}));
   EXPECT_EQ(store_->Select({}, 2001, 10'000).value(), (std::vector<SeriesId>{b}));
   EXPECT_EQ(store_->Select({}, 0, 4999).value(), (std::vector<SeriesId>{a}));
-  EXPECT_EQ(store_->LabelValues("__name__", {}, 0, 10'000).value(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(store_->LabelValues("__name__", {}, 0, 10'000).value(),
+            (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(store_->LabelNames({}, 6000, 10'000).value(), (std::vector<std::string>{}));
 }
 
@@ -40,8 +42,11 @@ TEST_F(SamplesTest, DuplicatesAndLateOnes) {
   const SeriesId id = Series({{"__name__", "x"}});
   const int64_t start = 10 * kDayMs;
   ASSERT_TRUE(AppendSamples({{id, start, 1}, {id, start, 1}, {id, start, 2}}));
-  ASSERT_TRUE(AppendSamples({{id, start + 600'000, 3}, {id, start + 300'000, 4}, {id, start + 300'000, 4},
-                             {id, start + 300'000, 5}, {id, start - 1, 6}}));
+  ASSERT_TRUE(AppendSamples({{id, start + 600'000, 3},
+                             {id, start + 300'000, 4},
+                             {id, start + 300'000, 4},
+                             {id, start + 300'000, 5},
+                             {id, start - 1, 6}}));
   const auto samples = All(id);
   ASSERT_EQ(samples.size(), 3u);
   EXPECT_EQ(samples[0].value, 1);
@@ -52,8 +57,10 @@ TEST_F(SamplesTest, DuplicatesAndLateOnes) {
 }
 
 TEST_F(SamplesTest, MetadataFollowsTheMetric) {
-  ASSERT_TRUE(store_->InternSeries({{"__name__", "c_total"}, {"x", "1"}}, {v1::METRIC_TYPE_COUNTER, "Counts."}));
-  const auto id = store_->InternSeries({{"__name__", "c_total"}, {"x", "2"}}, {v1::METRIC_TYPE_COUNTER, ""});
+  ASSERT_TRUE(store_->InternSeries({{"__name__", "c_total"}, {"x", "1"}},
+                                   {v1::METRIC_TYPE_COUNTER, "Counts."}));
+  const auto id =
+      store_->InternSeries({{"__name__", "c_total"}, {"x", "2"}}, {v1::METRIC_TYPE_COUNTER, ""});
   ASSERT_TRUE(id);
   EXPECT_EQ(store_->MetaOf(*id).value().help, "Counts.");
   ASSERT_TRUE(AppendSamples({{*id, 1, 1}}));
@@ -83,7 +90,8 @@ TEST_F(SamplesTest, LimitOfSeriesIsNamed) {
   EXPECT_TRUE(store_->InternSeries({{"a", "1"}}, {}));
 }
 
-// A model in memory beside the store, over days, with late samples, restarts and a log that is trimmed all the time.
+// A model in memory beside the store, over days, with late samples, restarts and a log that is
+// trimmed all the time.
 TEST_F(SamplesTest, EqualsTheModelThroughRestarts) {
   options_.log_round_bytes = 20'000;
   options_.commit_interval_ns = 0;
@@ -93,7 +101,8 @@ TEST_F(SamplesTest, EqualsTheModelThroughRestarts) {
   std::vector<SeriesId> ids;
   std::vector<std::map<int64_t, double>> model(kSeries);
   std::vector<int64_t> newest(kSeries, 20'000 * kDayMs - 3'000'000);
-  for (size_t i = 0; i < kSeries; ++i) ids.push_back(Series({{"__name__", "m"}, {"i", std::to_string(i)}}));
+  for (size_t i = 0; i < kSeries; ++i)
+    ids.push_back(Series({{"__name__", "m"}, {"i", std::to_string(i)}}));
   for (int round = 0; round < 300; ++round) {
     std::vector<AppendBatch::SampleRow> rows;
     for (int n = 0; n < 400; ++n) {
@@ -133,7 +142,8 @@ TEST_F(SamplesTest, RetainDropsWholeDays) {
   std::vector<AppendBatch::SampleRow> rows;
   for (int64_t i = 0; i < 500; ++i) rows.push_back({old, 100 * kDayMs + i * 1000, 1});
   for (int64_t day = 100; day < 104; ++day) {
-    for (int64_t i = 0; i < 500; ++i) rows.push_back({both, day * kDayMs + i * 1000, static_cast<double>(i)});
+    for (int64_t i = 0; i < 500; ++i)
+      rows.push_back({both, day * kDayMs + i * 1000, static_cast<double>(i)});
   }
   ASSERT_TRUE(AppendSamples(std::move(rows)));
   ASSERT_TRUE(store_->Retain(102 * kDayMs * 1'000'000));

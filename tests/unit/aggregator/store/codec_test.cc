@@ -1,4 +1,5 @@
-// Round trips of the head, chunk, sample record and log block codecs over every kind of value, and refusal of damage.
+// Round trips of the head, chunk, sample record and log block codecs over every kind of value, and
+// refusal of damage.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -33,17 +34,39 @@ std::vector<Sample> Make(int kind, size_t count, std::mt19937_64& random) {
   for (size_t i = 0; i < count; ++i) {
     const double noise = static_cast<double>(random() % 1000);
     switch (kind) {
-      case 0: value = 7; break;                                       // constant
-      case 1: value += noise; break;                                  // counter
-      case 2: value = std::round(noise) / 100; break;                 // two decimals
-      case 3: value = std::bit_cast<double>(random()); break;         // any bits at all
-      case 4: value = i % 17 == 0 ? StaleMarker() : noise; break;     // gaps
-      case 5: value = std::sin(static_cast<double>(i)); break;        // full precision
-      case 6: value = std::round(value * 100 + noise) / 100; break;   // seconds counter
-      case 7: value = i % 2 == 0 ? -0.0 : std::numeric_limits<double>::infinity(); break;
-      case 8: value = std::floor(value * 1e6 + noise) / 1e3 / 1e3; break;
-      case 9: value = std::floor(noise) * 1e-3; break;
-      default: value = 1e15 + noise; break;                           // bytes, large
+      case 0:
+        value = 7;
+        break;  // constant
+      case 1:
+        value += noise;
+        break;  // counter
+      case 2:
+        value = std::round(noise) / 100;
+        break;  // two decimals
+      case 3:
+        value = std::bit_cast<double>(random());
+        break;  // any bits at all
+      case 4:
+        value = i % 17 == 0 ? StaleMarker() : noise;
+        break;  // gaps
+      case 5:
+        value = std::sin(static_cast<double>(i));
+        break;  // full precision
+      case 6:
+        value = std::round(value * 100 + noise) / 100;
+        break;  // seconds counter
+      case 7:
+        value = i % 2 == 0 ? -0.0 : std::numeric_limits<double>::infinity();
+        break;
+      case 8:
+        value = std::floor(value * 1e6 + noise) / 1e3 / 1e3;
+        break;
+      case 9:
+        value = std::floor(noise) * 1e-3;
+        break;
+      default:
+        value = 1e15 + noise;
+        break;  // bytes, large
     }
     samples.push_back({time_ms, value});
     time_ms += kind % 2 == 0 ? 1000 : 1 + static_cast<int64_t>(random() % 3000);
@@ -80,7 +103,8 @@ TEST(Head, GoesOnAfterARestore) {
       EncodeHead(head, snapshot);
       Head restored;
       ASSERT_TRUE(RestoreHead(snapshot, restored)) << kind << " " << first;
-      for (size_t i = first; i < samples.size(); ++i) AppendToHead(restored, samples[i].time_ms, samples[i].value);
+      for (size_t i = first; i < samples.size(); ++i)
+        AppendToHead(restored, samples[i].time_ms, samples[i].value);
       std::vector<Sample> decoded;
       ASSERT_TRUE(DecodeHead(restored, decoded));
       EXPECT_TRUE(Same(samples, decoded)) << "kind " << kind;
@@ -174,7 +198,8 @@ TEST(SampleRecord, RoundTrips) {
     EXPECT_EQ((*decoded)[i].time_ms, rows[i].time_ms);
     EXPECT_EQ(std::bit_cast<uint64_t>((*decoded)[i].value), std::bit_cast<uint64_t>(rows[i].value));
   }
-  EXPECT_EQ(DecodeSampleRecord(bytes.substr(0, bytes.size() / 2)).error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(DecodeSampleRecord(bytes.substr(0, bytes.size() / 2)).error().code,
+            ErrorCode::kCorruption);
   EXPECT_EQ(DecodeSampleRecord("").error().code, ErrorCode::kCorruption);
 }
 

@@ -28,7 +28,8 @@ class LabelIndexTest : public ::testing::Test {
 TEST_F(LabelIndexTest, MatchesAsPrometheusDoes) {
   EXPECT_THAT(Select({}), ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(Select({{Op::kEqual, "__name__", "up"}}), ElementsAre(1, 2));
-  EXPECT_THAT(Select({{Op::kEqual, "__name__", "up"}, {Op::kEqual, "job", "node"}}), ElementsAre(1));
+  EXPECT_THAT(Select({{Op::kEqual, "__name__", "up"}, {Op::kEqual, "job", "node"}}),
+              ElementsAre(1));
   EXPECT_THAT(Select({{Op::kEqual, "zone", ""}}), ElementsAre(2));
   EXPECT_THAT(Select({{Op::kNotEqual, "zone", ""}}), ElementsAre(1, 3, 4));
   EXPECT_THAT(Select({{Op::kNotEqual, "zone", "a"}}), ElementsAre(2, 3, 4));
@@ -73,10 +74,12 @@ TEST_F(LabelIndexTest, ForgetsTheRemoved) {
 TEST(LabelIndex, GrowsPastItsTables) {
   LabelIndex index;
   for (uint32_t id = 1; id <= 20'000; ++id) {
-    ASSERT_TRUE(index.Add(id, {{"__name__", "m" + std::to_string(id % 7)}, {"id", std::to_string(id)}}));
+    ASSERT_TRUE(
+        index.Add(id, {{"__name__", "m" + std::to_string(id % 7)}, {"id", std::to_string(id)}}));
   }
   for (uint32_t id = 1; id <= 20'000; id += 37) {
-    EXPECT_EQ(index.Find({{"__name__", "m" + std::to_string(id % 7)}, {"id", std::to_string(id)}}), id);
+    EXPECT_EQ(index.Find({{"__name__", "m" + std::to_string(id % 7)}, {"id", std::to_string(id)}}),
+              id);
   }
   const LabelMatcher matchers[] = {{Op::kEqual, "__name__", "m3"}, {Op::kMatches, "id", "1.*"}};
   const auto ids = index.Select(matchers);
