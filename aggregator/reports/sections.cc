@@ -141,28 +141,39 @@ ReportSection EventSection(const std::string& node, const ReportSources& sources
 
 ReportSection ContainerSection(const std::string& node, const ReportSources& sources) {
   ReportSection section;
-  section.title = "Containers by CPU";
+  section.title = "Containers by CPU and memory";
   section.table.header = {"container", "node", "CPU cores", "memory"};
+  struct Use {
+    std::string container, node;
+    double cores = -1, bytes = -1;  // below zero: not measured
+  };
   const std::string matcher = node.empty() ? "" : fmt::format("node={}", PromString(node));
-  const std::string by = "by (node, namespace, pod, container, id)";
-  std::map<std::string, double> memory;
-  const auto key = [](const Labels& labels) { return std::string(LabelValue(labels, "node")) + "\n" + ContainerName(labels); };
-  for (const ResultSeries& series : Query(sources, fmt::format("sum {} (container_memory_working_set_bytes{{{}}})", by, matcher))) {
-    if (!series.samples.empty()) memory[key(series.labels)] = series.samples.back().value;
-  }
-  const std::string cpu = fmt::format("topk({}, sum {} (rate(container_cpu_usage_seconds_total{{{}}}[1m])))", kMaxRows, by, matcher);
-  std::vector<ResultSeries> top = Query(sources, cpu);
-  std::erase_if(top, [](const ResultSeries& series) { return series.samples.empty(); });
-  std::ranges::stable_sort(top, [](const ResultSeries& a, const ResultSeries& b) {
-    return a.samples.back().value > b.samples.back().value;
+  const std::string by = "sum by (node, namespace, pod, container, id)";
+  std::map<std::string, Use> uses;
+  const auto read = [&](const std::string& expression, double Use::*figure) {
+    for (const ResultSeries& series : Query(sources, expression)) {
+      if (series.samples.empty()) continue;
+      const std::string name = ContainerName(series.labels), where(LabelValue(series.labels, "node"));
+      Use& use = uses[where + "\n" + name];
+      use.container = name;
+      use.node = where;
+      use.*figure = series.samples.back().value;
+    }
+  };
+  read(fmt::format("{} (rate(container_cpu_usage_seconds_total{{{}}}[1m]))", by, matcher), &Use::cores);
+  read(fmt::format("{} (container_memory_working_set_bytes{{{}}})", by, matcher), &Use::bytes);
+  std::vector<Use> sorted;
+  for (auto& [key, use] : uses) sorted.push_back(std::move(use));
+  std::ranges::stable_sort(sorted, [](const Use& a, const Use& b) {
+    return a.cores != b.cores ? a.cores > b.cores : a.bytes > b.bytes;
   });
-  for (const ResultSeries& series : top) {
-    const auto bytes = memory.find(key(series.labels));
-    section.table.rows.push_back({ContainerName(series.labels), std::string(LabelValue(series.labels, "node")),
-                                  fmt::format("{:.3f}", series.samples.back().value),
-                                  bytes == memory.end() ? "-" : BytesText(bytes->second)});
+  section.summary = sorted.empty() ? "No container has been measured in the last minutes."
+                                   : fmt::format("The first {} of {}.", std::min(kMaxRows, sorted.size()), sorted.size());
+  if (sorted.size() > kMaxRows) sorted.resize(kMaxRows);
+  for (const Use& use : sorted) {
+    section.table.rows.push_back({use.container, use.node, use.cores < 0 ? "-" : fmt::format("{:.3f}", use.cores),
+                                  use.bytes < 0 ? "-" : BytesText(use.bytes)});
   }
-  if (top.empty()) section.summary = "No container has been measured in the last minutes.";
   return section;
 }
 
