@@ -2,6 +2,7 @@
 // equality. Four bytes a slot, at most three quarters full. Id 0 means empty.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
