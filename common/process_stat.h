@@ -9,7 +9,7 @@
 
 namespace faultline {
 
-struct ProcStatLine {
+struct ProcessStat {
   std::string_view comm;  // a view of the text; may hold blanks and brackets
   char state = '?';
   uint64_t parent = 0;
@@ -21,12 +21,12 @@ struct ProcStatLine {
 };
 
 // Nothing when the text is not such a line.
-inline std::optional<ProcStatLine> ParseProcStatLine(std::string_view text) {
+inline std::optional<ProcessStat> ParseProcessStat(std::string_view text) {
   const size_t open = text.find('('), close = text.rfind(')');
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) {
     return std::nullopt;
   }
-  ProcStatLine stat;
+  ProcessStat stat;
   stat.comm = text.substr(open + 1, close - open - 1);
   text.remove_prefix(close + 1);
   for (int field = 3; field <= 24; ++field) {

@@ -55,7 +55,7 @@ struct Process {
   int64_t resolved_ns = 0;   // steady
 };
 
-void Update(Process& process, const ProcStatLine& stat) {
+void Update(Process& process, const ProcessStat& stat) {
   const bool same = process.start_ticks == stat.start_ticks && process.pass != 0;
   process.recent_ticks =
       same && stat.cpu_ticks > process.cpu_ticks ? stat.cpu_ticks - process.cpu_ticks : 0;
@@ -129,7 +129,7 @@ class ProcessesCollector final : public Collector {
     char text[1024];
     const ssize_t size = read(fd, text, sizeof text);
     close(fd);
-    const auto stat = ParseProcStatLine({text, size > 0 ? static_cast<size_t>(size) : 0});
+    const auto stat = ParseProcessStat({text, size > 0 ? static_cast<size_t>(size) : 0});
     if (stat) Update(process, *stat);
     return stat.has_value();
   }

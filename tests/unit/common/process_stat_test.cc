@@ -5,8 +5,8 @@
 namespace faultline {
 namespace {
 
-TEST(ProcStatLine, ReadsFieldsBehindAnyName) {
-  const auto stat = ParseProcStatLine(
+TEST(ProcessStat, ReadsFieldsBehindAnyName) {
+  const auto stat = ParseProcessStat(
       "42 (a) (b c) R 1 42 42 0 -1 4194304 100 0 0 0 7 5 0 0 20 0 3 0 1234 8192000 99 "
       "18446744073709551615\n");
   ASSERT_TRUE(stat);
@@ -18,9 +18,9 @@ TEST(ProcStatLine, ReadsFieldsBehindAnyName) {
   EXPECT_EQ(stat->resident_pages, 99u);
 }
 
-TEST(ProcStatLine, RefusesWhatIsNoStat) {
+TEST(ProcessStat, RefusesWhatIsNoStat) {
   for (const std::string_view bad : {"", "42", "42 (x", "42 )x( R", "42 (x) R 1 2 3", ")", "("}) {
-    EXPECT_FALSE(ParseProcStatLine(bad)) << bad;
+    EXPECT_FALSE(ParseProcessStat(bad)) << bad;
   }
 }
 
