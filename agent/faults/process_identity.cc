@@ -33,7 +33,7 @@ Result<LiveProcess> ReadLiveProcess(const HostView& host, uint32_t pid) {
   const auto text = host.fs.Read(fmt::format("/proc/{}/stat", pid));
   // ESRCH: it ended between open and read.
   if (!text) return Fail(ErrorCode::kNotFound, "process {}: {}", pid, text.error().message);
-  const auto line = ParseProcStatLine(*text);
+  const auto line = ParseProcessStat(*text);
   if (!line) return Fail(ErrorCode::kCorruption, "/proc/{}/stat cannot be parsed", pid);
   LiveProcess stat;
   stat.pid = pid;

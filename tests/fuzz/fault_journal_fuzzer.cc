@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (entry.ParseFromArray(bytes, static_cast<int>(size))) {
     (void)faultline::DecodeJournalEntry(faultline::EncodeJournalEntry(entry));
   }
-  (void)faultline::ParseProcStatLine(text);
+  (void)faultline::ParseProcessStat(text);
   if (const auto identity = faultline::ProcessIdentity::Parse(text)) {
     FAULTLINE_ASSERT(faultline::ProcessIdentity::Parse(identity->Text()).has_value(), "round trip");
   }
