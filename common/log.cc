@@ -1,5 +1,6 @@
 #include "common/log.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include <chrono>
@@ -23,6 +24,8 @@ Result<void> SetUpLog(std::string_view level, std::string_view format) {
     return Fail(ErrorCode::kInvalidArgument, "log.format: '{}' is neither text nor json", format);
   }
   logger->set_level(parsed);
+  // Protobuf writes a line per malformed field; whoever parses reports the message as a whole.
+  google::protobuf::SetLogHandler(nullptr);
   spdlog::set_default_logger(std::move(logger));
   return {};
 }

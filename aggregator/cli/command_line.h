@@ -1,3 +1,4 @@
+// The whole command line: main.cc calls this and nothing else.
 #pragma once
 
 namespace faultline::cli {

@@ -1,9 +1,8 @@
 #include "aggregator/api/routes/routes.h"
 
 namespace faultline {
+namespace routes {
 namespace {
-
-using namespace routes;
 
 constexpr ErrorForm kPrometheus = ErrorForm::kPrometheus;
 constexpr ErrorForm kKubernetes = ErrorForm::kKubernetes;
@@ -87,7 +86,8 @@ constexpr Route kRoutes[] = {
 };
 
 }  // namespace
+}  // namespace routes
 
-std::span<const Route> RouteCatalogue() { return kRoutes; }
+std::span<const Route> RouteCatalogue() { return routes::kRoutes; }
 
 }  // namespace faultline

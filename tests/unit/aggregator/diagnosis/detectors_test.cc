@@ -101,6 +101,12 @@ TEST(Statistics, Medians) {
   EXPECT_NEAR(ScaledMad({1, 2, 3, 4, 5}, 3), 1.4826, 1e-9);
 }
 
+TEST(Detectors, TheCatalogueNamesThem) {
+  std::vector<std::string_view> names;
+  for (const DetectorRow& row : DetectorCatalogue()) names.push_back(row.name);
+  EXPECT_EQ(names, (std::vector<std::string_view>{"appeared", "level_shift", "stopped"}));
+}
+
 TEST(Detectors, EmptyAndNanWindowsAreHarmless) {
   for (const DetectorRow& row : DetectorCatalogue()) {
     const auto detector = row.make();
