@@ -345,7 +345,12 @@ Result<void> Set(const std::vector<std::string>& keys, std::string_view text,
         entry[keys[i + 1]] = value;
       } else if (i + 3 == keys.size() &&
                  entry_value->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        entry[keys[i + 1]][keys[i + 2]] = std::string(text);
+        const FieldDescriptor* leaf = entry_value->message_type()->FindFieldByName(keys[i + 2]);
+        if (leaf == nullptr) {
+          return reader.Wrong(nowhere, path, UnknownKey(entry_value->message_type(), keys[i + 2]));
+        }
+        FAULTLINE_ASSIGN(const YAML::Node value, SettingValue(text, origin, leaf));
+        entry[keys[i + 1]][keys[i + 2]] = value;
       } else {
         return reader.Wrong(nowhere, path, "too many parts behind this name");
       }

@@ -90,7 +90,7 @@ def main():
         textfiles = os.path.join(stack.folder, "textfiles")
         pods = os.path.join(stack.folder, "pods")
         os.makedirs(textfiles)
-        stack.agent_settings += [f"collectors.textfile.directory=[{textfiles}]", f"logs.pods_root={pods}"]
+        stack.agent_settings += [f"collectors.textfile.directory={textfiles}", f"logs.pods_root={pods}"]
         writer = CriWriter(pods)
         write_value(textfiles, 0)
         with prometheus(stack.folder, textfiles) as peer:

@@ -144,6 +144,14 @@ TEST(ApplySetting, SetsOnePath) {
   EXPECT_EQ(config.logs().files_size(), 0);
 }
 
+TEST(ApplySetting, ListsWorkBelowANameToo) {
+  v1::AgentConfig config;
+  const auto set = ApplySetting("collectors.textfile.directory=[/a, /b]", "--set", &config);
+  ASSERT_TRUE(set) << set.error().message;
+  ASSERT_EQ(config.collectors().at("textfile").directory_size(), 2);
+  EXPECT_EQ(config.collectors().at("textfile").directory(1), "/b");
+}
+
 TEST(ApplySetting, NamesWhatIsWrong) {
   v1::AgentConfig config;
   const auto error = [&](std::string_view setting) {
