@@ -251,6 +251,7 @@ void CollectorHost::Wake(size_t index) {
   pipeline_->BeginPass(*leaf.emitter, host_->clock->UnixNs());
   const Result<void> result = leaf.collector->Wake(*leaf.emitter);
   pipeline_->EndPass(*leaf.emitter, false);
+  pipeline_->FlushSoon();  // a log line or an event does not wait for the next tick
   if (!result && result.error().code != ErrorCode::kNotFound) {
     ++leaf.report.failures;
     leaf.report.reason = result.error().message;

@@ -269,7 +269,11 @@ void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
   pending_ += records;
   batch_bytes_ += bytes;
   if (batch_bytes_ >= options_.max_batch_bytes) return Flush();
-  if (in_pass || flush_wanted_) return;
+  if (!in_pass) FlushSoon();
+}
+
+void Pipeline::FlushSoon() {
+  if (batch_bytes_ == 0 || flush_wanted_) return;
   flush_wanted_ = true;
   if (options_.want_flush) options_.want_flush();
 }

@@ -56,6 +56,8 @@ class Pipeline {
 
   // Hands the open batch to the sink.
   void Flush();
+  // Asks for a flush if anything waits: for what came between ticks.
+  void FlushSoon();
   // Forgets series and streams nobody needs; call every minute or so.
   void Tidy();
   std::string RenderMetrics() const { return table_.Render(); }
