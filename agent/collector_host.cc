@@ -5,6 +5,7 @@
 
 #include "agent/blocking_leaf.h"
 #include "common/log.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

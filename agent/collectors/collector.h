@@ -11,7 +11,10 @@
 #include "common/emitter.h"
 #include "common/host_view.h"
 #include "common/result.h"
-#include "faultline/v1/config.pb.h"
+
+namespace faultline::v1 {
+class AgentConfig;  // faultline/v1/config.pb.h: included by the leaves that read it
+}
 
 namespace faultline {
 

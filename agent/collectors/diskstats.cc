@@ -7,6 +7,7 @@
 #include "agent/collectors/collector.h"
 #include "common/name_filter.h"
 #include "common/text.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

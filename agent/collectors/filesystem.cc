@@ -7,6 +7,7 @@
 #include "common/name_filter.h"
 #include "common/statfs_pool.h"
 #include "common/text.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

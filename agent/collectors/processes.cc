@@ -12,6 +12,7 @@
 
 #include "agent/collectors/collector.h"
 #include "common/process_stat.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

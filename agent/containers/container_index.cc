@@ -13,6 +13,7 @@
 #include "agent/containers/identity_source.h"
 #include "agent/containers/path_identity.h"
 #include "common/text.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "agent/containers/identity_source.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "agent/containers/identity_source.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

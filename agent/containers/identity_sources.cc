@@ -1,6 +1,7 @@
 // The order matters: state of the runtimes first (complete), then kubelet's log folders (names
 // only).
 #include "agent/containers/identity_source.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 

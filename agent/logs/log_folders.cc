@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "common/text.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

@@ -11,7 +11,10 @@
 #include <vector>
 
 #include "common/host_view.h"
-#include "faultline/v1/config.pb.h"
+
+namespace faultline::v1 {
+class LogsConfig;
+}
 
 namespace faultline {
 

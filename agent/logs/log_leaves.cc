@@ -2,6 +2,7 @@
 
 #include "agent/logs/kmsg_reader.h"
 #include "agent/logs/log_tailer.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 

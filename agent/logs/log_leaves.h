@@ -8,6 +8,10 @@
 #include "agent/collectors/collector.h"
 #include "agent/logs/log_file.h"
 
+namespace faultline::v1 {
+class LogsConfig;
+}
+
 namespace faultline {
 
 struct LogLeaf {

@@ -37,21 +37,6 @@ std::string RealPath(int fd) {
 
 }  // namespace
 
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  if (this != &other) {
-    Close();
-    fd_ = other.Release();
-  }
-  return *this;
-}
-
-int FileDescriptor::Release() { return std::exchange(fd_, -1); }
-
-void FileDescriptor::Close() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
-}
-
 LogRoots::LogRoots(const FsRoot& fs, std::vector<std::string> folders)
     : fs_(fs), folders_(std::move(folders)) {
   root_ = FileDescriptor(open(fs_.Path("/").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -7,27 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "common/file_descriptor.h"
 #include "common/host_view.h"
 #include "common/result.h"
 
 namespace faultline {
-
-// Owns a descriptor.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.Release()) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor() { Close(); }
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int Release();
-  void Close();
-
- private:
-  int fd_ = -1;
-};
 
 // What tells one file from another while it exists.
 struct FileKey {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

@@ -20,7 +20,8 @@
 #include "agent/collectors/collector.h"
 #include "agent/logs/log_file.h"
 #include "agent/logs/log_folders.h"
-#include "agent/logs/log_watch.h"
+#include "common/folder_watch.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 
@@ -118,7 +119,7 @@ class LogTailer final : public Collector {
   const CommittedPosition committed_;
   const LogTailerLimits limits_;
   LogRoots roots_;
-  LogWatch watch_;
+  FolderWatch watch_;
   std::map<FolderKey, Folder> folders_;
   std::map<FileKey, Tracked> files_;
   std::deque<FileKey> queue_;

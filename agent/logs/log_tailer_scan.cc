@@ -43,9 +43,9 @@ struct LogTailer::Candidate {
 };
 
 void LogTailer::TakeChanges() {
-  std::vector<LogWatch::Change> changes;
+  std::vector<FolderWatch::Change> changes;
   if (!watch_.Take(changes)) walk_wanted_ = true;
-  for (const LogWatch::Change& change : changes) {
+  for (const FolderWatch::Change& change : changes) {
     if (change.names && parents_.contains(change.path)) walk_wanted_ = true;
     for (const auto kind : {LogFolderKind::kPodContainer, LogFolderKind::kContainerLinks,
                             LogFolderKind::kDocker, LogFolderKind::kFiles}) {

@@ -11,6 +11,7 @@
 #include "agent/probes/probe_books.h"
 #include "agent/probes/syscall_series.h"
 #include "bpf/syscalls.h"
+#include "faultline/v1/config.pb.h"
 #include "syscalls.skel.h"
 
 namespace faultline {

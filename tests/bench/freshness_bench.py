@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """From an event to its answer at the aggregator, at 1 s collection, beside Prometheus scraping node_exporter at 1 s.
 
-The same file in the same textfile folder is what both watch: it is rewritten at a random moment, and both are asked again and
-again until they answer with the new value. A log line and an exec event, which nobody polls for, are measured as well.
+Two metrics: one that must be polled (raw sockets in use, from /proc/net/sockstat; everything runs in a network namespace of
+its own, where only the bench opens them), and a file in the textfile folder, which our agent is told of by inotify. Each changes
+at a random moment, and both systems are asked again and again until they answer with the new value. Then log lines.
 Usage: freshness_bench.py [N]   (default 100)
 """
 import contextlib
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -40,8 +42,8 @@ def write_value(folder, value):
     os.rename(path + ".tmp", path)
 
 
-def answer(address):
-    reply = json.loads(get(f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": "bench_value"})))
+def answer(address, metric):
+    reply = json.loads(get(f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": metric})))
     result = reply["data"]["result"]
     return float(result[0]["value"][1]) if result else None
 
@@ -74,10 +76,10 @@ def prometheus(folder, textfiles):
             process.wait()
 
 
-def watch(address, expected, begin, out):
+def watch(address, metric, expected, begin, out):
     deadline = begin + 10
     while time.monotonic() < deadline:
-        if answer(address) == expected:
+        if answer(address, metric) == expected:
             out.append(time.monotonic() - begin)
             return
         time.sleep(POLL_S)
@@ -99,18 +101,28 @@ def main():
             for address in filter(None, (stack.http, peer)):
                 wait_until(f"first value at {address}", 40,
                            lambda a=address: try_answer(a) == 0)
-            ours, theirs, logs = [], [], []
-            for i in range(1, COUNT + 1):
-                time.sleep(dice.uniform(0.2, 1.2))  # a random phase of both collectors
-                write_value(textfiles, i)
-                begin = time.monotonic()
-                threads = [threading.Thread(target=watch, args=(stack.http, i, begin, ours))]
-                if peer:
-                    threads.append(threading.Thread(target=watch, args=(peer, i, begin, theirs)))
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
+            sockets, logs = [], []
+
+            def open_socket(_):
+                sockets.append(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+
+            changes = [("polled metric (1 s)", "node_sockstat_RAW_inuse", open_socket),
+                       ("textfile metric (1 s)", "bench_value", lambda i: write_value(textfiles, i))]
+            for what, metric, change in changes:
+                ours, theirs = [], []
+                for i in range(1, COUNT + 1):
+                    time.sleep(dice.uniform(0.2, 1.2))  # a random phase of both collectors
+                    change(i)
+                    begin = time.monotonic()
+                    threads = [threading.Thread(target=watch, args=(stack.http, metric, i, begin, ours))]
+                    if peer:
+                        threads.append(threading.Thread(target=watch, args=(peer, metric, i, begin, theirs)))
+                    for thread in threads:
+                        thread.start()
+                    for thread in threads:
+                        thread.join()
+                show(f"Faultline, {what}", ours)
+                show(f"Prometheus + node_exporter, {what}", theirs)
             for i in range(COUNT):
                 time.sleep(dice.uniform(0.02, 0.1))
                 writer.write(1)
@@ -119,16 +131,18 @@ def main():
                     "/loki/api/v1/query_range", query=f'{{pod="writer"}} |= "seq={n} "', limit=1,
                     start=time.time_ns() - 60 * 10**9, end=time.time_ns() + 10**9)["data"]["result"], POLL_S)
                 logs.append(time.monotonic() - begin)
-            show("Faultline, metric (1 s collection)", ours)
-            show("Prometheus + node_exporter, metric (1 s)", theirs)
             show("Faultline, log line", logs)
 
 
 def try_answer(address):
     try:
-        return answer(address)
+        return answer(address, "bench_value")
     except OSError:
         return None
 
 
+if os.environ.get("FRESHNESS_NAMESPACE") != "own":
+    os.execvpe("unshare", ["unshare", "--net", "--", sys.executable, *sys.argv],
+               dict(os.environ, FRESHNESS_NAMESPACE="own"))
+subprocess.run(["ip", "link", "set", "dev", "lo", "up"], check=True)
 main()

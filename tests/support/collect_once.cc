@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "agent/collectors/collector.h"
+#include "faultline/v1/config.pb.h"
 #include "tests/support/recording_emitter.h"
 
 namespace faultline {

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "agent/collectors/collector.h"
+#include "faultline/v1/config.pb.h"
+#include "tests/support/paths.h"
 #include "tests/support/recording_emitter.h"
 
 namespace faultline {
@@ -34,7 +37,7 @@ class CollectorPass {
     ADD_FAILURE() << collector << " is not in the catalogue";
   }
   static std::string Fixture(std::string_view name) {
-    return std::string(FAULTLINE_SOURCE_DIR "/tests/fixtures/") + std::string(name);
+    return SourceDir() + "/tests/fixtures/" + std::string(name);
   }
 
   // The text of one more pass; the error's text when it failed.
@@ -47,6 +50,15 @@ class CollectorPass {
     EXPECT_EQ(out.complaints, std::vector<std::string>());
     if (result_) return out.Text();
     return std::string(ErrorCodeName(result_.error().code)) + ": " + result_.error().message;
+  }
+  // Waits until the collector's descriptor is readable, then wakes it. False: it slept for 10 s.
+  bool Wake() {
+    out.Clear();
+    if (!collector_ || !collector_->wake_fd()) return false;
+    pollfd waiting{.fd = *collector_->wake_fd(), .events = POLLIN, .revents = 0};
+    if (poll(&waiting, 1, 10'000) != 1) return false;
+    result_ = collector_->Wake(out);
+    return true;
   }
   const Result<void>& result() const { return result_; }
   ManualClock& clock() { return clock_; }

@@ -11,6 +11,7 @@
 
 #include "agent/probes/probe.h"
 #include "common/clock.h"
+#include "faultline/v1/config.pb.h"
 #include "tests/support/recording_emitter.h"
 
 namespace faultline {

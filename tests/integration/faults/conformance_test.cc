@@ -9,6 +9,7 @@
 
 #include "agent/faults/fault_recovery.h"
 #include "tests/support/fault_victim.h"
+#include "tests/support/paths.h"
 
 namespace faultline {
 namespace {
@@ -41,7 +42,7 @@ class Conformance : public testing::TestWithParam<std::string> {
     if (!victim->made()) GTEST_SKIP() << "cgroups cannot be made here";
     host.host = &view;
     host.mounts = victim->mounts();
-    host.worker_program = FAULTLINE_BINARY_DIR "/bin/faultline-guardian";
+    host.worker_program = BinaryDir() + "/bin/faultline-guardian";
     host.protected_pids = {static_cast<uint32_t>(getpid())};
     ASSERT_TRUE(Examples().contains(GetParam())) << "no example: add one above";
     spec.uid = fmt::format("conformance-{}-{}", GetParam(), getpid());

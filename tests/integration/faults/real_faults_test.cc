@@ -10,6 +10,7 @@
 #include "agent/faults/stress_worker.h"
 #include "tests/support/fault_engine_run.h"
 #include "tests/support/fault_victim.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_tree.h"
 
 namespace faultline {
@@ -25,7 +26,7 @@ class RealFaults : public testing::Test {
   FaultEngineOptions Options() {
     FaultEngineOptions options;
     options.state_dir = state.root();
-    options.guardian_program = FAULTLINE_BINARY_DIR "/bin/faultline-guardian";
+    options.guardian_program = BinaryDir() + "/bin/faultline-guardian";
     return options;
   }
   v1::Subject Cgroup() const {

@@ -12,6 +12,7 @@
 #include "aggregator/experiments/experiments.h"
 #include "tests/support/fault_victim.h"
 #include "tests/support/memory_documents.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_tree.h"
 
 namespace faultline {
@@ -51,7 +52,7 @@ class ExperimentOnNode : public testing::Test {
   void StartNode() {
     FaultEngineOptions options;
     options.state_dir = state.root();
-    options.guardian_program = FAULTLINE_BINARY_DIR "/bin/faultline-guardian";
+    options.guardian_program = BinaryDir() + "/bin/faultline-guardian";
     const std::lock_guard lock(mutex);
     engine.emplace(options, host, victim->mounts(), [this](const v1::FaultTransition& transition) {
       truth.Apply("here", transition, 0);

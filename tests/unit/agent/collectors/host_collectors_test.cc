@@ -157,6 +157,23 @@ TEST_F(TextfileTest, SeriesOfTwoFilesIsTakenOnceAndCounted) {
   EXPECT_EQ(pass.out.dropped["series_twice"], 1u);
 }
 
+TEST_F(TextfileTest, WhatChangedLeavesWithoutWaitingForThePass) {
+  tree_.File("/drop/a.prom", "a 1\nsame 1\n");
+  CollectorPass pass("textfile", tree_.root(), config_);
+  pass.Run();
+  tree_.File("/drop/b.prom", "b 2\nsame 2\n");
+  ASSERT_TRUE(pass.Wake());
+  EXPECT_EQ(pass.out.Value("b"), 2);
+  EXPECT_EQ(pass.out.Value("a"), std::nullopt) << "an unchanged file waits for the pass";
+  EXPECT_EQ(pass.out.Value("same"), std::nullopt) << "it is the first file's";
+  EXPECT_EQ(pass.out.Value("node_textfile_scrape_error"), std::nullopt);
+  tree_.File("/drop/c.prom", "c{ 3\n");
+  ASSERT_TRUE(pass.Wake());
+  EXPECT_TRUE(pass.out.samples.empty());
+  pass.Run();
+  EXPECT_EQ(pass.out.Value("node_textfile_scrape_error"), 1);
+}
+
 TEST_F(TextfileTest, MissingFolderIsAnErrorOfTheScrapeOnly) {
   CollectorPass pass("textfile", tree_.root(), config_);
   pass.Run();

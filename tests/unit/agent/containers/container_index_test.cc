@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "faultline/v1/config.pb.h"
 #include "tests/support/temp_tree.h"
 
 namespace faultline {

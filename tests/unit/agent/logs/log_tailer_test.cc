@@ -13,6 +13,7 @@
 #include <map>
 #include <random>
 
+#include "faultline/v1/config.pb.h"
 #include "tests/support/recording_emitter.h"
 #include "tests/support/temp_tree.h"
 

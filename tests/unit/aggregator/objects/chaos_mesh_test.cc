@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "aggregator/objects/object_text.h"
+#include "tests/support/paths.h"
 
 namespace faultline {
 namespace {
@@ -93,7 +94,7 @@ TEST(ChaosMeshTest, PodFailureStopsProcesses) {
 TEST(ChaosMeshTest, PublishedManifests) {
   const char* folder = std::getenv("FAULTLINE_CORPUS");
   const std::filesystem::path root =
-      std::filesystem::path(folder != nullptr ? folder : FAULTLINE_SOURCE_DIR "/../shared/data/corpus") / "chaos-mesh";
+      std::filesystem::path(folder != nullptr ? folder : SourceDir() + "/../shared/data/corpus") / "chaos-mesh";
   if (!std::filesystem::exists(root)) GTEST_SKIP() << root << " is absent (set FAULTLINE_CORPUS)";
   int translated = 0, refused = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {

@@ -1,6 +1,6 @@
-// Says which folders changed: inotify behind one descriptor to poll, with rests, so that a file
-// that is written all the time wakes us ten times a second instead of at every write. Without
-// inotify (limits) everything is found by rescans.
+// Says which folders changed: inotify behind one descriptor to poll, with rests, so that a file that is written all the time
+// wakes its reader ten times a second instead of at every write. Without inotify (limits) everything is found by rescans.
+// Not thread-safe; owned by the leaf that polls it.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/logs/log_roots.h"
+#include "common/file_descriptor.h"
 
 namespace faultline {
 
-class LogWatch {
+class FolderWatch {
  public:
   struct Change {
     std::string path;    // the folder, as it was given to Add
@@ -21,7 +21,12 @@ class LogWatch {
     bool names = false;  // files came, went or were renamed; else a file's contents changed
   };
 
-  LogWatch();
+  enum class Contents {
+    kEveryWrite,  // every write, and every change of names: for who follows a growing file
+    kClosed,      // only files that a writer closed or that were moved in, complete: for who reads a file as a whole
+  };
+
+  explicit FolderWatch(Contents contents = Contents::kEveryWrite);
   // Readable when there are changes, unless resting, or when the rest is over.
   int fd() const { return epoll_.get(); }
   bool works() const { return inotify_.valid(); }
@@ -38,6 +43,7 @@ class LogWatch {
  private:
   void Listen(bool on);
 
+  const uint32_t events_;
   FileDescriptor epoll_;
   FileDescriptor inotify_;
   FileDescriptor timer_;

@@ -1,4 +1,4 @@
-#include "agent/logs/log_watch.h"
+#include "common/folder_watch.h"
 
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -14,11 +14,13 @@ namespace {
 
 constexpr uint32_t kNameEvents =
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr uint32_t kClosedEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
 
 }  // namespace
 
-LogWatch::LogWatch()
-    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+FolderWatch::FolderWatch(Contents contents)
+    : events_(contents == Contents::kClosed ? kClosedEvents : IN_MODIFY | kNameEvents),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   epoll_event event{.events = EPOLLIN, .data = {.fd = timer_.get()}};
@@ -27,11 +29,10 @@ LogWatch::LogWatch()
   if (works()) epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, inotify_.get(), &event);
 }
 
-bool LogWatch::Add(const std::string& path, const std::string& host_path) {
+bool FolderWatch::Add(const std::string& path, const std::string& host_path) {
   if (!works()) return false;
   if (Watches(path)) return true;
-  const int id =
-      inotify_add_watch(inotify_.get(), host_path.c_str(), IN_MODIFY | kNameEvents | IN_ONLYDIR);
+  const int id = inotify_add_watch(inotify_.get(), host_path.c_str(), events_ | IN_ONLYDIR);
   if (id < 0) return false;
   // Two paths to one folder share an id: the first one keeps it, the other is found by rescans.
   if (!by_id_.emplace(id, path).second) return false;
@@ -39,7 +40,7 @@ bool LogWatch::Add(const std::string& path, const std::string& host_path) {
   return true;
 }
 
-void LogWatch::Remove(const std::string& path) {
+void FolderWatch::Remove(const std::string& path) {
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return;
   inotify_rm_watch(inotify_.get(), found->second);
@@ -47,7 +48,7 @@ void LogWatch::Remove(const std::string& path) {
   by_path_.erase(found);
 }
 
-bool LogWatch::Take(std::vector<Change>& changes) {
+bool FolderWatch::Take(std::vector<Change>& changes) {
   uint64_t expirations = 0;
   if (read(timer_.get(), &expirations, sizeof expirations) < 0) expirations = 0;
   Listen(true);
@@ -74,7 +75,7 @@ bool LogWatch::Take(std::vector<Change>& changes) {
   return complete;
 }
 
-void LogWatch::Rest(int64_t ns) {
+void FolderWatch::Rest(int64_t ns) {
   Listen(false);
   ns = std::max<int64_t>(ns, 1);
   itimerspec when{};
@@ -83,7 +84,7 @@ void LogWatch::Rest(int64_t ns) {
   timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 
-void LogWatch::Listen(bool on) {
+void FolderWatch::Listen(bool on) {
   if (!works()) return;
   epoll_event event{.events = on ? uint32_t{EPOLLIN} : 0u, .data = {.fd = inotify_.get()}};
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, inotify_.get(), &event);
