@@ -10,6 +10,7 @@
 #include <set>
 
 #include "agent/collectors/collector.h"
+#include "faultline/v1/config.pb.h"
 
 namespace faultline {
 namespace {

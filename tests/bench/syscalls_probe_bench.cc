@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/probes/probe.h"
+#include "faultline/v1/config.pb.h"
 #include "tests/support/recording_emitter.h"
 
 namespace faultline {

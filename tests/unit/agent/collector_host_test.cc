@@ -1,4 +1,5 @@
 #include "agent/collector_host.h"
+#include "faultline/v1/config.pb.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

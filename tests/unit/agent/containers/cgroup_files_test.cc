@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "faultline/v1/config.pb.h"
 #include "tests/support/temp_tree.h"
 
 namespace faultline {
