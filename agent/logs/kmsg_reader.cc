@@ -40,12 +40,14 @@ std::optional<uint64_t> NumberOf(std::string_view text) {
 }  // namespace
 
 Result<std::unique_ptr<Collector>> KmsgReader::Open(const HostView& host, uint32_t max_record_bytes,
-                                                    const CommittedPosition& committed) {
+                                                    const CommittedPosition& committed,
+                                                    std::span<LogObserver* const> observers) {
   const std::string path = host.fs.Path("/dev/kmsg");
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid())
     return FailErrno(errno, "open {} (needs CAP_SYSLOG where dmesg_restrict is set)", path);
-  auto reader = std::make_unique<KmsgReader>(std::move(fd), host, max_record_bytes, committed);
+  auto reader =
+      std::make_unique<KmsgReader>(std::move(fd), host, max_record_bytes, committed, observers);
   // The first start: what was before it is history.
   if (!reader->next_ && lseek(reader->fd_.get(), 0, SEEK_END) < 0)
     return FailErrno(errno, "seek in {}", path);
@@ -53,17 +55,19 @@ Result<std::unique_ptr<Collector>> KmsgReader::Open(const HostView& host, uint32
 }
 
 KmsgReader::KmsgReader(FileDescriptor fd, const HostView& host, uint32_t max_record_bytes,
-                       const CommittedPosition& committed)
+                       const CommittedPosition& committed, std::span<LogObserver* const> observers)
     : fd_(std::move(fd)),
       host_(host),
       parser_(MakeParser(max_record_bytes)),
-      file_id_(IdOfBoot(host.boot_id)) {
+      file_id_(IdOfBoot(host.boot_id)),
+      observers_(observers.begin(), observers.end()) {
   if (committed) next_ = committed(file_id_);
 }
 
 Result<void> KmsgReader::Wake(Emitter& out) {
   if (!Emit(out)) return {};
   const auto read = ReadRecords();
+  Show();
   Emit(out);
   return read;
 }
@@ -113,10 +117,15 @@ void KmsgReader::Take(std::string_view text) {
   ++records_;
 }
 
-bool KmsgReader::Emit(Emitter& out) {
-  if (pending_.records.empty()) return true;
+void KmsgReader::Show() {
+  if (pending_.records.empty()) return;
   pending_.stream_labels = {{"filename", "/dev/kmsg"}, {"job", "kernel"}};
   pending_.file_id = file_id_;
+  for (LogObserver* observer : observers_) observer->Observe(pending_);
+}
+
+bool KmsgReader::Emit(Emitter& out) {
+  if (pending_.records.empty()) return true;
   if (!out.Logs(std::move(pending_))) return false;
   pending_ = {};
   return true;

@@ -10,6 +10,7 @@
 
 #include "agent/collectors/collector.h"
 #include "agent/logs/log_file.h"
+#include "agent/logs/log_observer.h"
 #include "agent/logs/log_parser.h"
 #include "agent/logs/log_roots.h"
 
@@ -19,10 +20,11 @@ class KmsgReader final : public Collector {
  public:
   // `host` outlives the reader.
   static Result<std::unique_ptr<Collector>> Open(const HostView& host, uint32_t max_record_bytes,
-                                                 const CommittedPosition& committed);
+                                                 const CommittedPosition& committed,
+                                                 std::span<LogObserver* const> observers);
   // `fd` is non-blocking and gives one record a read.
   KmsgReader(FileDescriptor fd, const HostView& host, uint32_t max_record_bytes,
-             const CommittedPosition& committed);
+             const CommittedPosition& committed, std::span<LogObserver* const> observers = {});
 
   Result<void> Collect(Emitter& out) override;
   Result<void> Wake(Emitter& out) override;
@@ -31,12 +33,14 @@ class KmsgReader final : public Collector {
  private:
   Result<void> ReadRecords();
   void Take(std::string_view text);
+  void Show();
   bool Emit(Emitter& out);
 
   const FileDescriptor fd_;
   const HostView& host_;
   const std::unique_ptr<LogParser> parser_;
   const uint64_t file_id_;
+  const std::vector<LogObserver*> observers_;
   std::optional<uint64_t>
       next_;  // number of the first record not taken; nullopt: whatever comes first
   LogChunk pending_;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "agent/collectors/collector.h"
 #include "agent/logs/log_file.h"
+#include "agent/logs/log_observer.h"
 
 namespace faultline::v1 {
 class LogsConfig;
@@ -20,8 +22,9 @@ struct LogLeaf {
   Result<std::unique_ptr<Collector>> made;
 };
 
-// `host` and what `committed` refers to outlive the leaves.
+// `host`, the observers and what `committed` refers to outlive the leaves.
 std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& config,
-                                   const CommittedPosition& committed);
+                                   const CommittedPosition& committed,
+                                   std::span<LogObserver* const> observers = {});
 
 }  // namespace faultline

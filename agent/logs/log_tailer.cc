@@ -29,10 +29,12 @@ void RaiseOpenFiles() {
 }  // namespace
 
 LogTailer::LogTailer(const HostView& host, const v1::LogsConfig& config,
-                     CommittedPosition committed, LogTailerLimits limits)
+                     CommittedPosition committed, std::span<LogObserver* const> observers,
+                     LogTailerLimits limits)
     : host_(host),
       config_(config),
       committed_(std::move(committed)),
+      observers_(observers.begin(), observers.end()),
       limits_(limits),
       roots_(host.fs, LogRootFolders(config)) {
   RaiseOpenFiles();
@@ -148,7 +150,16 @@ void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice
   }
   tracked.drained = !slice.more;
   if (slice.more) Enqueue(key, tracked);
-  for (LogChunk& chunk : slice.chunks) pending_.push_back(std::move(chunk));
+  Queue(slice);
+}
+
+void LogTailer::Queue(LogSlice& slice) {
+  for (LogChunk& chunk : slice.chunks) {
+    for (LogObserver* observer : observers_) {
+      if (!chunk.records.empty()) observer->Observe(chunk);
+    }
+    pending_.push_back(std::move(chunk));
+  }
 }
 
 // A copy that is written over the copy before it is a copy still.
@@ -199,7 +210,7 @@ void LogTailer::Reap(Emitter& out) {
     if (tracked.drained && !tracked.copy_of) {
       if (auto last = tracked.file->Finish(scratch_); last) {
         Account(tracked, *last);
-        for (LogChunk& chunk : last->chunks) pending_.push_back(std::move(chunk));
+        Queue(*last);
       }
     }
     Forget(tracked);

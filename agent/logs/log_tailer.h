@@ -20,6 +20,7 @@
 #include "agent/collectors/collector.h"
 #include "agent/logs/log_file.h"
 #include "agent/logs/log_folders.h"
+#include "agent/logs/log_observer.h"
 #include "common/folder_watch.h"
 #include "faultline/v1/config.pb.h"
 
@@ -41,7 +42,7 @@ class LogTailer final : public Collector {
   // `committed` says how far a file was handed over for good, before this start; it outlives the
   // tailer.
   LogTailer(const HostView& host, const v1::LogsConfig& config, CommittedPosition committed,
-            LogTailerLimits limits = {});
+            std::span<LogObserver* const> observers = {}, LogTailerLimits limits = {});
   ~LogTailer() override;
 
   Result<void> Collect(Emitter& out) override;
@@ -103,6 +104,7 @@ class LogTailer final : public Collector {
   void EnqueuePolled();
   bool ReadQueued(Emitter& out);
   void TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice);
+  void Queue(LogSlice& slice);
   void Account(Tracked& tracked, const LogSlice& slice);
   bool EmitPending(Emitter& out);
   bool Blocked(Tracked& tracked);
@@ -117,6 +119,7 @@ class LogTailer final : public Collector {
   const HostView& host_;
   const v1::LogsConfig config_;
   const CommittedPosition committed_;
+  const std::vector<LogObserver*> observers_;
   const LogTailerLimits limits_;
   LogRoots roots_;
   FolderWatch watch_;
