@@ -121,7 +121,8 @@ Result<void> Agent::Assemble(ReadConfig reread) {
       spdlog::warn("containers are not seen: {}", index.error().message);
     }
   }
-  SpoolOptions spool{.folder = config_->state_dir() + "/spool", .max_bytes = config_->spool().max_bytes()};
+  SpoolOptions spool{.folder = config_->state_dir() + "/spool", .max_bytes = config_->spool().max_bytes(),
+                     .log_window_bytes = config_->logs().window_bytes()};
   if (!config_->spool().enabled()) spool.folder.clear();
   FAULTLINE_ASSIGN(spool_, Spool::Open(spool));
   PipelineOptions pipeline;

@@ -196,7 +196,7 @@ void Pipeline::AddValue(int64_t unix_ms, uint32_t ref, double value) {
 }
 
 bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
-  if (chunk.file_id != 0 && sink_->Congested()) return false;
+  if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(chunk.at_risk))) return false;
   const uint64_t count = chunk.records.size();
   if (count == 0 && chunk.file_id == 0) return true;
   if (streams_.size() >= options_.max_log_streams) StartSession();
@@ -292,19 +292,33 @@ void Pipeline::Flush() {
   pending_ = 0;
   batch_bytes_ = 0;
   const auto put = sink_->Put(batch_, records);
+  put_failed_ = !put;
   if (put) {
     batch_.Clear();
     return;
   }
-  if (LogAllowed("pipeline put")) spdlog::error("a batch is lost: {}", put.error().message);
-  dropped_[{"pipeline", "spool_error"}] += records;  // counted as produced when they came
-  // What later batches refer to must not be lost with the records.
+  if (LogAllowed("pipeline put")) spdlog::error("a batch cannot be kept: {}", put.error().message);
+  KeepForRetry(records);
+}
+
+// What can be had again next second is let go. Log lines are not: their readers have moved on, and are told to wait. Nor is
+// ground truth, nor the definitions that later batches refer to.
+void Pipeline::KeepForRetry(uint64_t records) {
+  constexpr int kMaxKeptFaults = 1000;
+  if (batch_.faults_size() > kMaxKeptFaults) batch_.clear_faults();
+  for (int i = batch_.logs_size(); i-- > 0;) {
+    // Not from a file: nothing keeps these from growing.
+    if (batch_.logs(i).file_id() == 0) batch_.mutable_logs()->DeleteSubrange(i, 1);
+  }
   batch_.clear_frames();
-  batch_.clear_logs();
   batch_.clear_spans();
   batch_.clear_events();
-  batch_.clear_faults();
   batch_.clear_inventory();
+  auto kept = static_cast<uint64_t>(batch_.faults_size());
+  for (const v1::LogFrame& frame : batch_.logs()) kept += static_cast<uint64_t>(frame.records_size());
+  dropped_[{"pipeline", "spool_error"}] += records - kept;  // counted as produced when they came
+  pending_ = kept;
+  batch_bytes_ = batch_.logs_size() + batch_.faults_size() > 0 ? 1 : 0;  // the next flush tries again
 }
 
 void Pipeline::Tidy() {

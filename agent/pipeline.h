@@ -23,8 +23,8 @@ class BatchSink {
   virtual ~BatchSink() = default;
   // Sets session and sequence. On an error nothing was taken.
   virtual Result<void> Put(v1::Batch& batch, uint64_t records) = 0;
-  // True when logs that can be read again should rather wait in their files.
-  virtual bool Congested() const = 0;
+  // True when logs that can be read again should rather wait in their files; `at_risk`: in files that are going.
+  virtual bool Congested(bool at_risk) const = 0;
   // What follows belongs to a new session: references start again.
   virtual Result<void> StartSession() = 0;
 };
@@ -82,6 +82,7 @@ class Pipeline {
   void Complete(v1::Subject* subject, const Origin& origin);
   void Added(size_t bytes, uint64_t records, bool in_pass);
   void Drop(const std::string& leaf, std::string_view reason, uint64_t count);
+  void KeepForRetry(uint64_t records);
   void StartSession();
 
   const PipelineOptions options_;
@@ -97,6 +98,7 @@ class Pipeline {
   uint32_t frame_ref_ = 0;            // its last reference
   size_t batch_bytes_ = 0;
   bool flush_wanted_ = false;
+  bool put_failed_ = false;  // batch_ holds what the sink did not take: no more logs until it does
   uint64_t pending_ = 0;  // records in batch_
   uint64_t produced_ = 0;
   uint64_t unattributed_ = 0;

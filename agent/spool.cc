@@ -6,6 +6,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <bit>
 #include <ctime>
 #include <filesystem>
@@ -19,7 +20,6 @@
 namespace faultline {
 namespace {
 
-constexpr double kCongestedShare = 0.9;
 constexpr uint64_t kMaxMemoryBytes = uint64_t{16} << 20;  // of a spool that is not on disk
 
 static_assert(std::endian::native == std::endian::little, "values are written as they are");
@@ -59,7 +59,11 @@ std::string PositionKey(uint64_t file_id) {
 }
 
 struct Head {
-  uint32_t records, bytes, series_before, series_after, streams_before, streams_after;
+  uint32_t records, bytes_and_kind, series_before, series_after, streams_before, streams_after;
+
+  static constexpr uint32_t kLogs = uint32_t{1} << 31;  // carries log lines, whose positions have moved on
+  uint32_t bytes() const { return bytes_and_kind & ~kLogs; }
+  bool has_logs() const { return (bytes_and_kind & kLogs) != 0; }
 };
 static_assert(sizeof(Head) == 24);
 
@@ -129,8 +133,11 @@ struct Spool::Impl {
   uint32_t series = 0;                   // definitions of the current session
   uint32_t streams = 0;
   uint64_t bytes = 0;
+  uint64_t log_bytes = 0;
   uint64_t batches = 0;
   uint64_t records = 0;
+  // All that is left before it carries logs.
+  std::pair<uint32_t, uint64_t> room_cursor;
   Counters counters;
   std::function<void()> on_put;
   std::mt19937_64 random{std::random_device{}()};
@@ -145,6 +152,9 @@ struct Spool::Impl {
   }
   std::optional<Head> ReadHead(uint32_t at, uint64_t sequence) const;
   Result<uint64_t> Remove(uint32_t at, uint64_t up_to);
+  Result<void> Drop(uint32_t at, uint64_t sequence);
+  std::optional<std::pair<uint32_t, uint64_t>> Expendable();
+  void Subtract(const Head& head);
   void Forget(uint32_t at);
   Result<void> Write(rocksdb::WriteBatch* writes, std::string_view what);
 };
@@ -196,7 +206,8 @@ Result<void> Spool::Impl::Load() {
     if (session->second.batches++ == 0) session->second.first = sequence;
     session->second.last = sequence;
     ++batches;
-    bytes += head->bytes;
+    bytes += head->bytes();
+    log_bytes += head->has_logs() ? head->bytes() : 0;
     records += head->records;
   }
   FAULTLINE_TRY(Check(at->status(), "read what is there"));
@@ -253,24 +264,24 @@ Result<void> Spool::Impl::Write(rocksdb::WriteBatch* writes, std::string_view wh
 // Removes the batches of a session up to and including `up_to`; returns how many records they had.
 Result<uint64_t> Spool::Impl::Remove(uint32_t at, uint64_t up_to) {
   Session& session = sessions.at(at);
-  uint64_t gone_records = 0, gone_bytes = 0, gone_batches = 0;
+  uint64_t gone_records = 0;
+  std::vector<Head> gone;
   rocksdb::WriteBatch writes;
   const uint64_t end = std::min(up_to, session.last);
   for (uint64_t sequence = session.first; sequence <= end; ++sequence) {
     const auto head = ReadHead(at, sequence);
     if (!head) continue;
-    gone_records += head->records;
-    gone_bytes += head->bytes;
-    ++gone_batches;
+    gone.push_back(*head);
     writes.Delete(Key('h', at, sequence));
     writes.Delete(Key('b', at, sequence));
   }
-  if (gone_batches > 0) FAULTLINE_TRY(Write(&writes, "remove batches"));
+  if (!gone.empty()) FAULTLINE_TRY(Write(&writes, "remove batches"));
   session.first = std::max(session.first, end + 1);
-  session.batches -= gone_batches;
-  bytes -= gone_bytes;
-  batches -= gone_batches;
-  records -= gone_records;
+  session.batches -= gone.size();
+  for (const Head& head : gone) {
+    Subtract(head);
+    gone_records += head.records;
+  }
   if (session.batches == 0 && at != ordinal) Forget(at);
   return gone_records;
 }
@@ -287,14 +298,56 @@ void Spool::Impl::Forget(uint32_t at) {
   sessions.erase(at);
 }
 
+void Spool::Impl::Subtract(const Head& head) {
+  bytes -= head.bytes();
+  log_bytes -= head.has_logs() ? head.bytes() : 0;
+  records -= head.records;
+  --batches;
+}
+
+// One batch that nobody will take any more.
+Result<void> Spool::Impl::Drop(uint32_t at, uint64_t sequence) {
+  const auto head = ReadHead(at, sequence);
+  if (!head) return {};
+  rocksdb::WriteBatch writes;
+  writes.Delete(Key('h', at, sequence));
+  writes.Delete(Key('b', at, sequence));
+  FAULTLINE_TRY(Write(&writes, "drop a batch"));
+  Session& session = sessions.at(at);
+  --session.batches;
+  if (session.first == sequence) ++session.first;
+  Subtract(*head);
+  counters.dropped_records += head->records;
+  ++counters.dropped_batches;
+  if (session.batches == 0 && at != ordinal) Forget(at);
+  return {};
+}
+
+// The oldest batch without logs, or else the oldest of all.
+std::optional<std::pair<uint32_t, uint64_t>> Spool::Impl::Expendable() {
+  for (auto at = sessions.lower_bound(room_cursor.first); at != sessions.end(); ++at) {
+    uint64_t sequence = at->second.first;
+    if (at->first == room_cursor.first) sequence = std::max(sequence, room_cursor.second);
+    for (; at->second.batches > 0 && sequence <= at->second.last; ++sequence) {
+      room_cursor = {at->first, sequence};
+      const auto head = ReadHead(at->first, sequence);
+      if (head && !head->has_logs()) return room_cursor;
+    }
+    room_cursor = {at->first, at->second.last + 1};
+  }
+  for (const auto& [number, session] : sessions) {
+    for (uint64_t sequence = session.first; session.batches > 0 && sequence <= session.last; ++sequence) {
+      if (ReadHead(number, sequence)) return std::pair(number, sequence);
+    }
+  }
+  return std::nullopt;
+}
+
 Result<void> Spool::Impl::MakeRoom(uint64_t wanted) {
   while (batches > 0 && bytes + wanted > options.max_bytes) {
-    auto oldest = sessions.begin();
-    while (oldest->second.batches == 0) ++oldest;
-    const uint64_t before = batches;
-    FAULTLINE_ASSIGN(const uint64_t gone, Remove(oldest->first, oldest->second.first));
-    counters.dropped_records += gone;
-    counters.dropped_batches += before - batches;
+    const auto victim = Expendable();
+    if (!victim) return {};
+    FAULTLINE_TRY(Drop(victim->first, victim->second));
   }
   return {};
 }
@@ -320,8 +373,9 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   const std::string payload = Compress(batch.SerializeAsString());
   FAULTLINE_TRY(impl.MakeRoom(payload.size()));
 
+  const bool has_logs = std::ranges::any_of(batch.logs(), [](const auto& frame) { return frame.file_id() != 0; });
   Head head{.records = static_cast<uint32_t>(records),
-            .bytes = static_cast<uint32_t>(payload.size()),
+            .bytes_and_kind = static_cast<uint32_t>(payload.size()) | (has_logs ? Head::kLogs : 0),
             .series_before = impl.series,
             .series_after = impl.series,
             .streams_before = impl.streams,
@@ -350,6 +404,7 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   impl.series = head.series_after;
   impl.streams = head.streams_after;
   impl.bytes += payload.size();
+  impl.log_bytes += has_logs ? payload.size() : 0;
   ++impl.batches;
   impl.records += records;
   impl.counters.appended_records += records;
@@ -357,8 +412,9 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   return {};
 }
 
-bool Spool::Congested() const {
-  return static_cast<double>(impl_->bytes) > kCongestedShare * static_cast<double>(impl_->options.max_bytes);
+bool Spool::Congested(bool at_risk) const {
+  const SpoolOptions& options = impl_->options;
+  return impl_->log_bytes > (at_risk ? options.max_bytes / 2 : std::min(options.log_window_bytes, options.max_bytes / 2));
 }
 
 void Spool::OnPut(std::function<void()> call) { impl_->on_put = std::move(call); }
@@ -408,21 +464,7 @@ Result<void> Spool::Acknowledge(uint64_t session, uint64_t sequence) {
 
 Result<void> Spool::Discard(uint64_t session, uint64_t sequence) {
   const auto at = impl_->Find(session);
-  if (at == impl_->sessions.end()) return {};
-  const auto head = impl_->ReadHead(at->first, sequence);
-  if (!head) return {};
-  rocksdb::WriteBatch writes;
-  writes.Delete(Key('h', at->first, sequence));
-  writes.Delete(Key('b', at->first, sequence));
-  FAULTLINE_TRY(impl_->Write(&writes, "discard a batch"));
-  --at->second.batches;
-  --impl_->batches;
-  impl_->bytes -= head->bytes;
-  impl_->records -= head->records;
-  impl_->counters.dropped_records += head->records;
-  ++impl_->counters.dropped_batches;
-  if (at->second.batches == 0 && at->first != impl_->ordinal) impl_->Forget(at->first);
-  return {};
+  return at == impl_->sessions.end() ? Result<void>() : impl_->Drop(at->first, sequence);
 }
 
 uint64_t Spool::LastSequence(uint64_t session) const {
@@ -465,6 +507,7 @@ uint64_t Spool::LogPosition(uint64_t file_id) const {
 }
 
 uint64_t Spool::bytes() const { return impl_->bytes; }
+uint64_t Spool::log_bytes() const { return impl_->log_bytes; }
 uint64_t Spool::batches() const { return impl_->batches; }
 uint64_t Spool::records() const { return impl_->records; }
 const Spool::Counters& Spool::counters() const { return impl_->counters; }

@@ -1,5 +1,5 @@
 // Batches wait here, on disk, until the aggregator has said that they are durable there. Bounded in bytes: beyond it the
-// oldest are dropped and counted. Also kept: each session's dictionary (to send again what an aggregator lost) and how far
+// oldest are dropped and counted, those without log lines first. Also kept: each session's dictionary (to send again what an aggregator lost) and how far
 // each log file has been read, written together with the batch that carries the lines. Survives SIGKILL of the agent; a
 // power cut may cost the last moments (no fsync: the page cache is trusted). Keys and values: SPOOL_FORMAT.md.
 // Owned by the agent, used on its thread. The one place of the agent that includes RocksDB.
@@ -20,6 +20,9 @@ namespace faultline {
 struct SpoolOptions {
   std::string folder;  // empty: in memory
   uint64_t max_bytes = uint64_t{512} << 20;
+  // Log lines that can be read again wait in their files while so many compressed bytes of logs are here: what a noisy
+  // container has in front of a quiet one's line. Lines of files that are going may fill half of max_bytes.
+  uint64_t log_window_bytes = uint64_t{8} << 20;
 };
 
 class Spool final : public BatchSink {
@@ -46,7 +49,7 @@ class Spool final : public BatchSink {
   ~Spool() override;
 
   Result<void> Put(v1::Batch& batch, uint64_t records) override;
-  bool Congested() const override;
+  bool Congested(bool at_risk) const override;
   Result<void> StartSession() override;
   // Called after each Put.
   void OnPut(std::function<void()> call);
@@ -69,6 +72,7 @@ class Spool final : public BatchSink {
   uint64_t LogPosition(uint64_t file_id) const;
 
   uint64_t bytes() const;
+  uint64_t log_bytes() const;  // of batches that carry log lines
   uint64_t batches() const;
   uint64_t records() const;
   const Counters& counters() const;

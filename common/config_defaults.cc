@@ -189,6 +189,8 @@ Result<void> FillLogs(v1::LogsConfig* logs) {
   for (const std::string& glob : logs->files()) {
     if (!glob.starts_with('/')) return Wrong("logs.files", "`{}` is not an absolute path", glob);
   }
+  logs->set_window_bytes(Or<uint64_t>(logs->window_bytes(), 8 * kMiB));
+  if (logs->window_bytes() < 64 << 10) return Wrong("logs.window_bytes", "must be at least 64KiB");
   return {};
 }
 

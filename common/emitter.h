@@ -50,6 +50,9 @@ struct LogChunk {
   uint64_t file_id = 0;  // 0: not from a file that can be read again
   uint64_t begin_offset = 0;
   uint64_t end_offset = 0;
+  // Its file has lost its name and goes when the agent goes: kept on disk at once, up to the bound
+  // of that, where other lines would wait in their files.
+  bool at_risk = false;
 };
 
 // Not thread-safe: the frame hands each leaf an emitter of the leaf's own thread.

@@ -21,7 +21,7 @@ class KmsgReader final : public Collector {
   // `host` outlives the reader.
   static Result<std::unique_ptr<Collector>> Open(const HostView& host, uint32_t max_record_bytes,
                                                  const CommittedPosition& committed,
-                                                 std::span<LogObserver* const> observers);
+                                                 std::span<LogObserver* const> observers = {});
   // `fd` is non-blocking and gives one record a read.
   KmsgReader(FileDescriptor fd, const HostView& host, uint32_t max_record_bytes,
              const CommittedPosition& committed, std::span<LogObserver* const> observers = {});

@@ -25,7 +25,7 @@ class KeptBatches final : public BatchSink {
     records += count;
     return {};
   }
-  bool Congested() const override { return congested; }
+  bool Congested(bool) const override { return congested; }
   Result<void> StartSession() override {
     ++sessions;
     return {};
@@ -237,6 +237,33 @@ TEST_F(PipelineTest, AFailingSinkCostsRecordsButNoDefinitions) {
   ASSERT_EQ(sink_.batches.size(), 1u);
   EXPECT_EQ(sink_.batches[0].series_size(), 1);
   EXPECT_EQ(Samples(sink_.batches[0]).size(), 1u);
+  EXPECT_EQ(pipeline_.produced(), sink_.records + Dropped());
+}
+
+TEST_F(PipelineTest, AFailingSinkCostsNoLogLinesAndNoGroundTruth) {
+  const auto chunk = [](uint64_t file_id, uint64_t offset) {
+    LogChunk made;
+    made.stream_labels = {{"job", "x"}};
+    made.records.push_back({.body = "line", .offset = offset});
+    made.file_id = file_id;
+    made.end_offset = offset + 1;
+    return made;
+  };
+  EXPECT_TRUE(leaf_->Logs(chunk(1, 0)));
+  Pass([](Emitter& out) { out.Sample(kLoad, {}, 1); });
+  sink_.failing = true;
+  pipeline_.Flush();
+  EXPECT_FALSE(leaf_->Logs(chunk(1, 1))) << "its file is the queue until the disk takes it again";
+  leaf_->Fault(v1::FaultTransition());
+  sink_.failing = false;
+  pipeline_.Flush();
+  EXPECT_TRUE(leaf_->Logs(chunk(1, 1)));
+  pipeline_.Flush();
+  ASSERT_EQ(sink_.batches.size(), 2u);
+  EXPECT_EQ(sink_.batches[0].logs_size(), 1);
+  EXPECT_EQ(sink_.batches[0].log_streams_size(), 1);
+  EXPECT_EQ(sink_.batches[0].faults_size(), 1);
+  EXPECT_EQ(sink_.batches[0].frames_size(), 0);
   EXPECT_EQ(pipeline_.produced(), sink_.records + Dropped());
 }
 

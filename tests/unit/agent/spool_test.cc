@@ -86,7 +86,40 @@ TEST_F(SpoolTest, DropsTheOldestBeyondItsBoundAndCounts) {
   EXPECT_EQ(counters.dropped_records, 2 * counters.dropped_batches);
   EXPECT_EQ(counters.appended_records, counters.dropped_records + spool->records());
   EXPECT_EQ((*spool->Read(spool->session(), 1))->sequence, counters.dropped_batches + 1);
-  EXPECT_TRUE(spool->Congested() || spool->bytes() <= 9'000u);
+}
+
+TEST_F(SpoolTest, DropsWhatCanBeHadAgainBeforeLogLines) {
+  auto opened = Spool::Open({.folder = folder_ + "/spool", .max_bytes = 20'000, .log_window_bytes = 2'000});
+  ASSERT_TRUE(opened);
+  const auto spool = *std::move(opened);
+  for (uint64_t i = 0; i < 60; ++i) {
+    auto batch = Batch(1000, i + 1);
+    if (i % 3 == 0 && !spool->Congested(true)) {
+      auto* frame = batch.add_logs();
+      frame->set_file_id(7);
+      frame->set_begin_offset(i);
+      frame->set_end_offset(i + 1);
+    }
+    ASSERT_TRUE(spool->Put(batch, 1));
+    EXPECT_LE(spool->bytes(), 20'000u);
+  }
+  EXPECT_TRUE(spool->Congested(false)) << "lines wait in their files";
+  EXPECT_TRUE(spool->Congested(true)) << "half of the spool, also for files that are going";
+  uint64_t next = 1;
+  size_t with_logs = 0;
+  uint64_t end = 0;
+  while (const auto batch = *spool->Read(spool->session(), next)) {
+    v1::Batch parsed = Read(*spool, spool->session(), batch->sequence);
+    with_logs += parsed.logs_size() > 0;
+    if (parsed.logs_size() > 0) end = parsed.logs(0).end_offset();
+    next = batch->sequence + 1;
+  }
+  EXPECT_GE(with_logs, 9u) << "none of them was dropped";
+  EXPECT_EQ(spool->LogPosition(7), end);
+  ASSERT_TRUE(spool->Acknowledge(spool->session(), 60));
+  EXPECT_FALSE(spool->Congested(false));
+  EXPECT_EQ(spool->log_bytes(), 0u);
+  EXPECT_EQ(spool->bytes(), 0u);
 }
 
 TEST_F(SpoolTest, ReopenFindsOlderSessionsFirst) {

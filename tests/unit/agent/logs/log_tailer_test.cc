@@ -90,7 +90,7 @@ class LogTailerTest : public testing::Test {
     tailer_ = std::make_unique<LogTailer>(host_, config_, [this](uint64_t id) -> std::optional<uint64_t> {
       const auto found = store_.positions.find(id);
       return found == store_.positions.end() ? std::nullopt : std::optional(found->second);
-    }, {}, limits_);
+    }, std::span<LogObserver* const>(), limits_);
   }
   void Pass() { ASSERT_TRUE(tailer_->Collect(store_)); }
   // Until nothing new comes, with time moving.
