@@ -111,7 +111,7 @@ def main():
             for what, metric, change in changes:
                 ours, theirs = [], []
                 for i in range(1, COUNT + 1):
-                    time.sleep(dice.uniform(0.2, 1.2))  # a random phase of both collectors
+                    time.sleep(dice.uniform(0.05, 1.05))  # a random phase of both collectors
                     change(i)
                     begin = time.monotonic()
                     threads = [threading.Thread(target=watch, args=(stack.http, metric, i, begin, ours))]
