@@ -41,6 +41,7 @@ Result<void> BatchPrinter::Put(v1::Batch& batch, uint64_t /*records*/) {
   for (const v1::Span& span : batch.spans()) PrintMessage("span", span);
   for (const v1::Event& event : batch.events()) PrintMessage("event", event);
   for (const v1::FaultTransition& fault : batch.faults()) PrintMessage("fault", fault);
+  for (const v1::CheckResult& check : batch.checks()) PrintMessage("check", check);
   if (batch.has_inventory()) PrintMessage("inventory", batch.inventory());
   std::fflush(out_);
   return {};

@@ -43,7 +43,7 @@ struct KeptDrop {
   uint64_t count = 0;
 };
 using Kept = std::variant<KeptSample, KeptEvent, KeptSpan, LogChunk, v1::FaultTransition,
-                          v1::Inventory, KeptDrop>;
+                          v1::Inventory, v1::CheckResult, KeptDrop>;
 
 class Keeper final : public Emitter, public EmittedPass {
  public:
@@ -69,6 +69,9 @@ class Keeper final : public Emitter, public EmittedPass {
   }
   void Fault(v1::FaultTransition&& transition) override { records_.emplace_back(std::move(transition)); }
   void Inventory(v1::Inventory&& inventory) override { records_.emplace_back(std::move(inventory)); }
+  void Check(v1::CheckResult&& result) override {
+    if (HasRoom()) records_.emplace_back(std::move(result));
+  }
   void Dropped(std::string_view reason, uint64_t count) override {
     records_.emplace_back(KeptDrop{std::string(reason), count});
   }
@@ -88,6 +91,8 @@ class Keeper final : public Emitter, public EmittedPass {
         out.Fault(v1::FaultTransition(*transition));
       } else if (const auto* inventory = std::get_if<v1::Inventory>(&kept)) {
         out.Inventory(v1::Inventory(*inventory));
+      } else if (const auto* result = std::get_if<v1::CheckResult>(&kept)) {
+        out.Check(v1::CheckResult(*result));
       } else if (const auto* drop = std::get_if<KeptDrop>(&kept)) {
         out.Dropped(drop->reason, drop->count);
       }

@@ -89,6 +89,13 @@ class Pipeline::LeafEmitter final : public Emitter {
     *pipeline_->batch_.mutable_inventory() = std::move(inventory);
     pipeline_->Added(bytes, 1, in_pass);
   }
+  void Check(v1::CheckResult&& result) override {
+    if (result.started_unix_ns() == 0) result.set_started_unix_ns(pipeline_->clock_->UnixNs());
+    RepairStrings(&result);
+    const size_t bytes = result.ByteSizeLong();
+    *pipeline_->batch_.add_checks() = std::move(result);
+    pipeline_->Added(bytes, 1, in_pass);
+  }
   void Dropped(std::string_view reason, uint64_t count) override {
     pipeline_->Drop(name, reason, count);
   }
@@ -313,6 +320,7 @@ void Pipeline::KeepForRetry(uint64_t records) {
   batch_.clear_frames();
   batch_.clear_spans();
   batch_.clear_events();
+  batch_.clear_checks();
   batch_.clear_inventory();
   auto kept = static_cast<uint64_t>(batch_.faults_size());
   for (const v1::LogFrame& frame : batch_.logs()) kept += static_cast<uint64_t>(frame.records_size());

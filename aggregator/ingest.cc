@@ -94,6 +94,7 @@ class Ingest::Loop {
     size_t bytes = 0;
     int64_t received_steady_ns = 0;
     std::vector<v1::FaultTransition> faults;
+    std::vector<v1::CheckResult> checks;
     Result<void> result;
   };
 
@@ -265,7 +266,8 @@ class Ingest::Loop {
               size_t bytes, int64_t received) {
     Outcome outcome{.peer = peer, .node = node, .session = session.id(), .sequence = batch->sequence(),
                     .bytes = bytes, .received_steady_ns = received,
-                    .faults = {batch->faults().begin(), batch->faults().end()}, .result = {}};
+                    .faults = {batch->faults().begin(), batch->faults().end()}, .checks = {}, .result = {}};
+    if (listeners_.on_check) outcome.checks.assign(batch->checks().begin(), batch->checks().end());
     SessionDrops drops;
     const bool has_inventory = batch->has_inventory();
     if (has_inventory) fleet_->OnInventory(node, batch->inventory());
@@ -320,6 +322,7 @@ class Ingest::Loop {
   }
 
   void Notify(const Outcome& outcome) {
+    for (const v1::CheckResult& result : outcome.checks) listeners_.on_check(outcome.node, result);
     if (outcome.faults.empty() || !listeners_.on_transition) return;
     const auto node = fleet_->Node(outcome.node);
     for (const v1::FaultTransition& transition : outcome.faults) {

@@ -29,6 +29,7 @@ struct IngestOptions {
 struct IngestListeners {
   std::function<void(const std::string& node, const v1::FaultTransition&, int64_t clock_offset_ns)>
       on_transition;
+  std::function<void(const std::string& node, const v1::CheckResult&)> on_check;
 };
 
 class Ingest {

@@ -179,6 +179,7 @@ Result<AppendBatch> Session::Translate(v1::Batch&& batch, Store* store, const Se
   out.events.assign(std::make_move_iterator(batch.mutable_events()->begin()),
                     std::make_move_iterator(batch.mutable_events()->end()));
   out.faults.assign(batch.faults().begin(), batch.faults().end());
+  out.checks.assign(batch.checks().begin(), batch.checks().end());
   out.series_refs = std::exchange(new_series_, {});
   out.stream_refs = std::exchange(new_streams_, {});
   return out;

@@ -218,6 +218,38 @@ Result<void> FillFaults(v1::FaultsConfig* faults) {
   return AtLeast("faults.max_duration", faults->max_duration(), 1000);
 }
 
+Result<void> FillChecks(v1::ChecksConfig* checks) {
+  FillEnabled(checks);
+  if (checks->allowed_roots().empty()) {
+    for (const char* root : {"/usr/lib/nagios/plugins", "/usr/lib/faultline/checks", "/etc/faultline/checks"}) {
+      checks->add_allowed_roots(root);
+    }
+  }
+  checks->set_concurrency(Or<uint32_t>(checks->concurrency(), 3));
+  checks->set_max_output_bytes(Or<uint32_t>(checks->max_output_bytes(), 16 << 10));
+  if (!checks->has_interval()) *checks->mutable_interval() = Seconds(60);
+  if (!checks->has_timeout()) *checks->mutable_timeout() = Seconds(10);
+  if (!checks->has_expire()) *checks->mutable_expire() = Seconds(3600);
+  checks->set_keep_results(Or<uint32_t>(checks->keep_results(), 5));
+  if (checks->max_output_bytes() > 64 << 10) return Wrong("checks.max_output_bytes", "must be at most 64KiB");
+  if (checks->concurrency() > 64) return Wrong("checks.concurrency", "must be at most 64");
+  if (checks->keep_results() > 1000) return Wrong("checks.keep_results", "must be at most 1000");
+  for (const auto* list : {&checks->rules(), &checks->allowed_roots()}) {
+    for (const std::string& path : *list) {
+      if (path.starts_with('/')) continue;
+      return Wrong(list == &checks->rules() ? "checks.rules" : "checks.allowed_roots", "`{}` is not an absolute path",
+                   path);
+    }
+  }
+  for (const auto& [name, check] : checks->builtin()) {
+    if (!check.has_interval()) continue;
+    FAULTLINE_TRY(AtLeast(fmt::format("checks.builtin.{}.interval", name), check.interval(), 1000));
+  }
+  FAULTLINE_TRY(AtLeast("checks.interval", checks->interval(), 1000));
+  FAULTLINE_TRY(AtLeast("checks.expire", checks->expire(), 1000));
+  return AtLeast("checks.timeout", checks->timeout(), 100);
+}
+
 Result<void> FillIngest(v1::IngestConfig* ingest, const v1::SecurityConfig& security) {
   Default(ingest->mutable_listen(), "tcp://127.0.0.1:8711");
   ingest->set_max_batch_bytes(Or<uint32_t>(ingest->max_batch_bytes(), 4 * kMiB));
@@ -248,6 +280,7 @@ Result<void> FillDefaults(v1::AgentConfig* config) {
   FAULTLINE_TRY(FillLogs(config->mutable_logs()));
   FAULTLINE_TRY(FillProbes(config));
   FAULTLINE_TRY(FillFaults(config->mutable_faults()));
+  FAULTLINE_TRY(FillChecks(config->mutable_checks()));
   FAULTLINE_TRY(FillLog(config->mutable_log()));
   FillEnabled(config->mutable_spool());
   config->mutable_spool()->set_max_bytes(Or<uint64_t>(config->spool().max_bytes(), 512 * kMiB));

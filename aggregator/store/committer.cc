@@ -17,7 +17,7 @@ size_t BytesOf(const AppendBatch& batch) {
     for (const auto& record : rows.records) bytes += sizeof(record) + record.body().size();
   }
   return bytes + batch.spans.size() * sizeof(v1::Span) + batch.events.size() * sizeof(v1::Event) +
-         batch.faults.size() * sizeof(v1::FaultTransition) + batch.series_refs.size() * 16 +
+         batch.faults.size() * sizeof(v1::FaultTransition) + batch.checks.size() * 1024 + batch.series_refs.size() * 16 +
          batch.stream_refs.size() * 16;
 }
 

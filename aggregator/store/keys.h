@@ -32,6 +32,7 @@ constexpr char kEventKey = 'E';
 constexpr char kFaultKey = 'F';
 constexpr char kSpanKey = 'S';
 constexpr char kTraceKey = 'X';
+constexpr char kCheckKey = 'C';
 
 inline std::string IdKey(char kind, uint32_t id) {
   std::string key(1, kind);

@@ -96,6 +96,7 @@ void RecordStore::Stage(const AppendBatch& batch, rocksdb::WriteBatch& write) {
   };
   for (const auto& event : batch.events) put(kEventKey, event.time_unix_ns(), event);
   for (const auto& fault : batch.faults) put(kFaultKey, fault.time_unix_ns(), fault);
+  for (const auto& result : batch.checks) put(kCheckKey, result.started_unix_ns(), result);
   for (const auto& span : batch.spans) {
     const std::string key = put(kSpanKey, span.start_unix_ns(), span);
     write.Put(family, TracePrefix(DayOfNs(span.start_unix_ns()), span.trace_id()) + key.substr(1),
@@ -105,7 +106,7 @@ void RecordStore::Stage(const AppendBatch& batch, rocksdb::WriteBatch& write) {
 
 Result<void> RecordStore::Retain(int64_t oldest_unix_ns) {
   const int64_t boundary = DayOfNs(oldest_unix_ns) * kNsPerDay;
-  for (const char kind : {kEventKey, kFaultKey, kSpanKey}) {
+  for (const char kind : {kEventKey, kFaultKey, kSpanKey, kCheckKey}) {
     FAULTLINE_TRY(
         engine_.DropRange(Family::kRecords, TimeKey(kind, INT64_MIN), TimeKey(kind, boundary)));
   }
@@ -124,6 +125,12 @@ Result<std::vector<StoredFault>> RecordStore::Faults(int64_t begin_unix_ns,
                                                      int64_t end_unix_ns) const {
   return ReadRows<StoredFault>(engine_, kFaultKey, begin_unix_ns, end_unix_ns, SIZE_MAX,
                                &StoredFault::transition);
+}
+
+Result<std::vector<StoredCheck>> RecordStore::Checks(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                     size_t max_results) const {
+  return ReadRows<StoredCheck>(engine_, kCheckKey, begin_unix_ns, end_unix_ns, max_results,
+                               &StoredCheck::result);
 }
 
 Result<std::vector<StoredSpan>> RecordStore::Spans(int64_t begin_unix_ns, int64_t end_unix_ns,

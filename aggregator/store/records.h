@@ -1,4 +1,4 @@
-// Events, fault transitions and spans by time, spans also by trace, and small documents by name.
+// Events, fault transitions, results of checks and spans by time, spans also by trace, and small documents by name.
 // Rows are rows of RocksDB; there are few of them beside samples and log lines. Stage belongs to
 // the commit thread, all else to any.
 #pragma once
@@ -23,6 +23,8 @@ class RecordStore {
   Result<std::vector<StoredEvent>> Events(int64_t begin_unix_ns, int64_t end_unix_ns,
                                           size_t max_events) const;
   Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) const;
+  Result<std::vector<StoredCheck>> Checks(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                          size_t max_results) const;
   Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                         size_t max_spans) const;
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) const;

@@ -99,6 +99,10 @@ class RocksDbStore final : public Store {
   Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) override {
     return records_.Faults(begin_unix_ns, end_unix_ns);
   }
+  Result<std::vector<StoredCheck>> Checks(int64_t begin_unix_ns, int64_t end_unix_ns,
+                                          size_t max_results) override {
+    return records_.Checks(begin_unix_ns, end_unix_ns, max_results);
+  }
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) override {
     return records_.Trace(trace_id);
   }

@@ -72,6 +72,7 @@ struct AppendBatch {
   std::vector<v1::Span> spans;
   std::vector<v1::Event> events;
   std::vector<v1::FaultTransition> faults;
+  std::vector<v1::CheckResult> checks;
   // New definitions of the session's dictionary, kept so that a restarted aggregator understands the next batch.
   std::vector<std::pair<uint32_t, SeriesId>> series_refs;
   std::vector<std::pair<uint32_t, StreamId>> stream_refs;
@@ -112,6 +113,11 @@ struct StoredEvent {
 struct StoredFault {
   std::string node;
   v1::FaultTransition transition;
+};
+
+struct StoredCheck {
+  std::string node;
+  v1::CheckResult result;
 };
 
 struct StoredSpan {
@@ -175,6 +181,11 @@ class Store {
   virtual Result<std::vector<StoredEvent>> Events(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                   size_t max_events) = 0;
   virtual Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) = 0;
+  // Results of checks, by when they started; of more than the limit, the newest.
+  virtual Result<std::vector<StoredCheck>> Checks(int64_t /*begin_unix_ns*/, int64_t /*end_unix_ns*/,
+                                                  size_t /*max_results*/) {
+    return Fail(ErrorCode::kUnsupported, "this store keeps no checks");
+  }
   virtual Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) = 0;
   virtual Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                 size_t max_spans) = 0;

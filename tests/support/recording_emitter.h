@@ -39,6 +39,7 @@ class RecordingEmitter final : public Emitter {
   std::vector<std::pair<v1::Span, RecordedOrigin>> spans;
   std::vector<v1::FaultTransition> faults;
   std::vector<v1::Inventory> inventories;
+  std::vector<v1::CheckResult> checks;
   std::map<std::string, uint64_t> dropped;
   bool refuse_logs = false;  // plays a full pipeline
 
@@ -78,6 +79,7 @@ class RecordingEmitter final : public Emitter {
   void Inventory(v1::Inventory&& inventory) override {
     inventories.push_back(std::move(inventory));
   }
+  void Check(v1::CheckResult&& result) override { checks.push_back(std::move(result)); }
   void Dropped(std::string_view reason, uint64_t count) override {
     dropped[std::string(reason)] += count;
   }

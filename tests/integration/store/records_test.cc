@@ -143,6 +143,9 @@ TEST_F(RecordsTest, EventsFaultsAndSpans) {
   v1::FaultTransition& fault = batch.faults.emplace_back();
   fault.set_time_unix_ns(kStart);
   fault.set_fault("cpu_stress");
+  v1::CheckResult& check = batch.checks.emplace_back();
+  check.set_started_unix_ns(kStart + 1);
+  check.set_verdict(v1::CHECK_VERDICT_PROBLEM);
   ASSERT_TRUE(Append(batch));
   ASSERT_TRUE(Append(batch));  // again
   Reopen();
@@ -157,6 +160,10 @@ TEST_F(RecordsTest, EventsFaultsAndSpans) {
   EXPECT_TRUE(store_->Trace("nobody").value().empty());
   EXPECT_EQ(store_->Spans(kStart, kStart + 1, 10).value().size(), 1u);
   EXPECT_EQ(store_->Faults(0, INT64_MAX).value().at(0).transition.fault(), "cpu_stress");
+  const auto checks = store_->Checks(kStart, INT64_MAX, 10).value();
+  ASSERT_EQ(checks.size(), 1u);
+  EXPECT_EQ(checks[0].node, "n1");
+  EXPECT_EQ(checks[0].result.verdict(), v1::CHECK_VERDICT_PROBLEM);
   ASSERT_TRUE(store_->Retain(kStart));
   EXPECT_EQ(store_->Trace(trace).value().size(), 1u);
 }

@@ -203,6 +203,14 @@ TEST_F(PipelineTest, InvalidTextIsRepaired) {
   leaf_->Fault(std::move(transition));
   v1::Batch read;
   EXPECT_TRUE(read.ParseFromString(sink_.batches[1].SerializeAsString()));
+  // What a script printed can be any bytes as well.
+  v1::CheckResult result;
+  result.set_output("\xf8 not a label");
+  leaf_->Check(std::move(result));
+  pipeline_.Flush();
+  ASSERT_TRUE(read.ParseFromString(sink_.batches[2].SerializeAsString()));
+  EXPECT_EQ(read.checks(0).output(), "\xEF\xBF\xBD not a label");
+  EXPECT_EQ(read.checks(0).started_unix_ns(), clock_.UnixNs());
 }
 
 TEST_F(PipelineTest, LogStreamsAreDefinedOnceAndCongestionRefusesFiles) {

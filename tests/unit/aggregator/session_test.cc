@@ -47,6 +47,15 @@ TEST_F(SessionTest, ReferencesAreDeltaCodedAndTheNodeIsAdded) {
   EXPECT_EQ(rows->series_refs.size(), 2u);
 }
 
+TEST_F(SessionTest, ResultsOfChecksGoToTheStore) {
+  v1::Batch batch;
+  batch.add_checks()->set_rule("builtin/psi");
+  const auto rows = Translate(batch);
+  ASSERT_TRUE(rows);
+  ASSERT_EQ(rows->checks.size(), 1u);
+  EXPECT_EQ(rows->checks[0].rule(), "builtin/psi");
+}
+
 TEST_F(SessionTest, DefinitionsOfARefusedBatchTravelWithTheNext) {
   v1::Batch bad;
   Define(&bad, 1, "a");

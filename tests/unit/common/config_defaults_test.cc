@@ -37,6 +37,15 @@ TEST(FillDefaults, Agent) {
   EXPECT_TRUE(config.probes().syscalls().enabled());
   EXPECT_EQ(config.faults().lease().seconds(), 30);
   EXPECT_EQ(config.spool().max_bytes(), 512u << 20);
+  EXPECT_TRUE(config.checks().enabled());
+  EXPECT_EQ(config.checks().allowed_roots(0), "/usr/lib/nagios/plugins");
+  EXPECT_EQ(config.checks().timeout().seconds(), 10);
+}
+
+TEST(FillDefaults, ChecksAreBounded) {
+  EXPECT_EQ(AgentError({"checks.rules=[rules/*.yaml]"}), "checks.rules: `rules/*.yaml` is not an absolute path");
+  EXPECT_EQ(AgentError({"checks.max_output_bytes=1MiB"}), "checks.max_output_bytes: must be at most 64KiB");
+  EXPECT_EQ(AgentError({"checks.builtin.psi.interval=1ms"}), "checks.builtin.psi.interval: must be at least 1000ms");
 }
 
 TEST(FillDefaults, AgentKeepsWhatTheUserSaid) {
