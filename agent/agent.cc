@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include <boost/json.hpp>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <csignal>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "agent/batch_printer.h"
+#include "agent/faults/network_addresses.h"
 #include "agent/logs/log_leaves.h"
 #include "agent/logs/log_parser.h"
 #include "agent/own_metrics.h"
@@ -255,6 +257,7 @@ void Agent::RefreshContainers() {
   const uint64_t fingerprint = Fingerprint(containers_->containers());
   if (fingerprint != inventory_hash_) inventory_at_ns_ = 0;
   inventory_hash_ = fingerprint;
+  faults_->Containers(*containers_);
 }
 
 void Agent::EmitInventory() {
@@ -262,6 +265,14 @@ void Agent::EmitInventory() {
   v1::Inventory inventory;
   if (containers_ != nullptr) inventory = containers_->Inventory();
   inventory.set_time_unix_ns(clock_.UnixNs());
+  for (v1::ContainerInfo& container : *inventory.mutable_containers()) {
+    if (container.pids_size() == 0) continue;
+    const auto addresses = AddressesOfProcess(*host_, container.pids(0));
+    if (addresses.empty()) continue;
+    v1::Label* label = container.add_labels();
+    label->set_name("faultline.io/addresses");
+    label->set_value(fmt::format("{}", fmt::join(addresses, ",")));
+  }
   auto& facts = *inventory.mutable_facts();
   facts["agent_version"] = Version();
   facts["boot_id"] = host_->boot_id;
@@ -406,7 +417,7 @@ std::vector<std::string_view> CollectorNames() {
 }
 
 std::vector<std::string_view> FaultNames() {
-  std::vector<std::string_view> names;
+  std::vector<std::string_view> names = {"*"};  // all; a few must be named besides
   for (const FaultRow& row : FaultCatalogue()) names.push_back(row.name);
   return names;
 }
@@ -423,7 +434,12 @@ std::string ListCatalogues() {
   add("probes", ProbeCatalogue());
   text += "faults:\n";
   for (const FaultRow& row : FaultCatalogue()) {
-    text += fmt::format("  {:24} {}; {}\n", row.name, row.doc, row.parameters);
+    text += fmt::format("  {:24} {}\n", row.name, row.doc);
+    for (const ParameterRow& parameter : row.parameters) {
+      text += fmt::format("    {:22} {}{}\n", parameter.name, DescribeParameter(parameter),
+                          parameter.fallback.empty() ? std::string()
+                                                     : fmt::format(" (default {})", parameter.fallback));
+    }
   }
   text += "log parsers:\n";
   for (const LogParserRow& row : LogParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);

@@ -4,12 +4,25 @@
 
 #include "common/log.h"
 #include "faultline/v1/config.pb.h"
+#include "common/text.h"
 
 namespace faultline {
 namespace {
 
 int64_t ToNs(const google::protobuf::Duration& duration) {
   return duration.seconds() * kNsPerSecond + duration.nanos();
+}
+
+// The ports that this agent lives by: those of the aggregators, and its own page.
+std::vector<uint16_t> OwnPorts(const v1::AgentConfig& config) {
+  std::vector<uint16_t> ports;
+  const auto add = [&](std::string_view address) {
+    const auto port = ParseUint(address.substr(address.rfind(':') + 1));
+    if (port && *port > 0 && *port < 65536) ports.push_back(static_cast<uint16_t>(*port));
+  };
+  for (const std::string& endpoint : config.uplink().endpoint()) add(endpoint);
+  add(config.http().listen());
+  return ports;
 }
 
 }  // namespace
@@ -26,6 +39,7 @@ FaultControl::FaultControl(const v1::AgentConfig& config, const HostView& host, 
   options.state_dir = config.state_dir();
   options.allowed = allowed_;
   options.lease_ns = ToNs(config.faults().lease());
+  options.protected_ports = OwnPorts(config);
   options.max_duration_ns = ToNs(config.faults().max_duration());
   auto told = [this](v1::FaultTransition transition) {
     post_([this, alive = alive_, kept = std::move(transition)]() mutable {
@@ -70,13 +84,24 @@ void FaultControl::RenewLease() {
   if (engine_ != nullptr) engine_->RenewLease();
 }
 
+void FaultControl::Containers(const ContainerIndex& index) {
+  if (engine_ == nullptr || !engine_->WantsContainers()) return;
+  std::vector<LiveContainer> living;
+  for (const ContainerIdentity& container : index.containers()) {
+    living.push_back({container.name_space, container.pod, container.container,
+                      container.container_id, container.cgroup_path});
+  }
+  engine_->Containers(std::move(living));
+}
+
 std::string FaultControl::WhyOff() const { return engine_ == nullptr ? why_off_ : engine_->WhyOff(); }
 
 std::vector<std::string> FaultControl::Names() const {
   std::vector<std::string> names;
   if (engine_ == nullptr || !enabled_) return names;
   for (const FaultRow& row : FaultCatalogue()) {
-    const bool wanted = allowed_.empty() || std::find(allowed_.begin(), allowed_.end(), row.name) != allowed_.end();
+    const auto listed = [&](std::string_view name) { return std::find(allowed_.begin(), allowed_.end(), name) != allowed_.end(); };
+    const bool wanted = row.must_be_allowed ? listed(row.name) : allowed_.empty() || listed("*") || std::find(allowed_.begin(), allowed_.end(), row.name) != allowed_.end();
     if (wanted) names.emplace_back(row.name);
   }
   return names;

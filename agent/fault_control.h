@@ -27,6 +27,8 @@ class FaultControl final : public CommandExecutor {
   void Stop();
   void Execute(v1::Command command, std::function<void(v1::CommandReply)> reply) override;
   void RenewLease();
+  // Who lives now, for faults whose target has restarted; cheap when there are none.
+  void Containers(const ContainerIndex& index);
   std::string WhyOff() const;
   // Catalogue names that may be injected here.
   std::vector<std::string> Names() const;

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "agent/faults/fault.h"
-#include "agent/faults/stress_worker.h"
+#include "agent/faults/own_workers.h"
 #include "agent/faults/target_cgroups.h"
 #include "common/text.h"
 
@@ -17,7 +17,6 @@ namespace {
 
 constexpr int64_t kMaxWorkers = 256;
 constexpr auto kWindow = std::chrono::milliseconds(1500);
-constexpr int64_t kLifetimeMarginS = 5;
 
 struct StressAsked {
   int64_t workers = 1;
@@ -25,61 +24,7 @@ struct StressAsked {
   double cores() const { return static_cast<double>(workers * load_percent) / 100; }
 };
 
-Result<StressAsked> ReadParameters(const FaultSpec& spec) {
-  StressAsked asked;
-  for (const auto& [name, text] : spec.parameters) {
-    const auto value = ParseInt(text);
-    if (name == "workers") {
-      if (!value || *value < 1 || *value > kMaxWorkers) {
-        return Fail(ErrorCode::kInvalidArgument, "parameters.workers: '{}' is not 1 to {}", text,
-                    kMaxWorkers);
-      }
-      asked.workers = *value;
-    } else if (name == "load") {
-      if (!value || *value < 1 || *value > 100) {
-        return Fail(ErrorCode::kInvalidArgument,
-                    "parameters.load: '{}' is not 1 to 100 (per cent of a CPU)", text);
-      }
-      asked.load_percent = *value;
-    } else {
-      return Fail(ErrorCode::kInvalidArgument, "parameters.{}: cpu_stress knows workers and load",
-                  name);
-    }
-  }
-  return asked;
-}
-
-std::vector<CgroupFolder> PlannedFolders(const FaultPlan& plan) {
-  std::vector<CgroupFolder> folders;
-  const auto text = plan.state.find("folders");
-  if (text == plan.state.end()) return folders;
-  for (const std::string_view row : Split(text->second, '\n')) {
-    const size_t tab = row.find('\t');
-    if (tab == std::string_view::npos) continue;
-    folders.push_back({std::string(row.substr(0, tab)), std::string(row.substr(tab + 1))});
-  }
-  return folders;
-}
-
-// A v2 cgroup whose controllers are handed down to children takes no processes itself; then the
-// workers get a child of their own there.
-std::string OwnChild(const FaultPlan& plan, const CgroupFolder& folder) {
-  return folder.path + "/faultline-" + plan.spec.uid;
-}
-
-Result<void> PlaceWorker(uint32_t pid, const FaultPlan& plan, const FaultHost& host) {
-  const std::string text = std::to_string(pid);
-  for (const CgroupFolder& folder : PlannedFolders(plan)) {
-    Result<void> placed = WriteControl(*host.host, folder.path + "/cgroup.procs", text);
-    if (!placed && folder.controller.empty()) {
-      const std::string child = OwnChild(plan, folder);
-      FAULTLINE_TRY(MakeCgroup(*host.host, child));
-      placed = WriteControl(*host.host, child + "/cgroup.procs", text);
-    }
-    if (!placed) return placed;
-  }
-  return {};
-}
+StressAsked Asked(const FaultSpec& spec) { return {spec.Integer("workers"), spec.Integer("load")}; }
 
 struct CpuReading {
   int64_t steady_ns = 0;
@@ -91,7 +36,7 @@ struct CpuReading {
 };
 
 Result<CpuReading> ReadCpu(const FaultPlan& plan, const FaultHost& host) {
-  const std::vector<CgroupFolder> folders = PlannedFolders(plan);
+  const std::vector<CgroupFolder> folders = WorkerFolders(plan);
   const CgroupFolder* accounted = FolderOf(folders, "cpuacct");
   if (accounted == nullptr)
     return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of the target");
@@ -120,15 +65,6 @@ double NumberOr(const std::map<std::string, double>& numbers, const std::string&
                 double otherwise) {
   const auto at = numbers.find(name);
   return at == numbers.end() ? otherwise : at->second;
-}
-
-void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name,
-                    double during, double asked) {
-  v1::Measurement& measurement = *effect.add_measurements();
-  measurement.set_name(name);
-  measurement.set_before(NumberOr(plan.before, name, 0));
-  measurement.set_during(during);
-  measurement.set_asked(asked);
 }
 
 struct Rates {
@@ -171,53 +107,30 @@ void Judge(v1::Effect& effect, const Rates& rates, double asked, double limit, d
 class CpuStress final : public Fault {
  public:
   Result<FaultPlan> Plan(const FaultSpec& spec, const FaultHost& host) override {
-    FAULTLINE_ASSIGN(const StressAsked asked, ReadParameters(spec));
-    if (host.worker_program.empty())
-      return Fail(ErrorCode::kUnsupported, "no worker program is installed");
-    uint32_t pid = 0;
-    if (spec.target.cgroup().empty() && spec.target.container_id().empty() &&
-        spec.target.pid() != 0) {
-      pid = spec.target.pid();
-      FAULTLINE_TRY(ReadLiveProcess(*host.host, pid));
-    }
-    FAULTLINE_ASSIGN(const std::string cgroup, TargetCgroup(spec.target, host));
+    const StressAsked asked = Asked(spec);
     FaultPlan plan;
     plan.spec = spec;
-    std::string folders;
-    std::vector<CgroupFolder> placed;
-    for (CgroupFolder& folder : TargetFolders(cgroup, pid, host)) {
-      // A frozen v1 process cannot even be killed: the workers stay out of that hierarchy.
-      if (folder.controller == "freezer") continue;
-      folders += folder.controller + "\t" + folder.path + "\n";
-      placed.push_back(std::move(folder));
-    }
+    FAULTLINE_ASSIGN(const std::vector<CgroupFolder> placed, PlanWorkerFolders(plan, host));
     if (FolderOf(placed, "cpuacct") == nullptr) {
-      return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of {}", cgroup);
+      return Fail(ErrorCode::kUnsupported, "no hierarchy counts the CPU time of {}",
+                  plan.State("whom"));
     }
-    plan.state["folders"] = folders;
     plan.state["limit_cores"] = FormatDouble(CgroupCpuLimit(*host.host, placed));
-    const std::string whom =
-        pid != 0 ? fmt::format("the cgroups of pid {}", pid) : fmt::format("cgroup {}", cgroup);
-    plan.victims.push_back(
-        fmt::format("{}: {} worker(s) of {} % of a CPU", whom, asked.workers, asked.load_percent));
+    plan.victims.push_back(fmt::format("{}: {} worker(s) of {} % of a CPU", plan.State("whom"),
+                                       asked.workers, asked.load_percent));
     return plan;
   }
 
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
-    FAULTLINE_ASSIGN(const StressAsked asked, ReadParameters(plan.spec));
-    WorkerOrder order{plan.spec.uid, host.journal_folder, "cpu",
-                      static_cast<int>(asked.load_percent),
-                      plan.spec.duration_ms / 1000 + kLifetimeMarginS};
-    for (int64_t i = 0; i < asked.workers; ++i) {
-      const auto worker =
-          StartWorker(order, host, [&](uint32_t pid) { return PlaceWorker(pid, plan, host); });
-      if (!worker) return std::unexpected(worker.error());
-    }
-    return {};
+    const StressAsked asked = Asked(plan.spec);
+    WorkerOrder order;
+    order.kind = "cpu";
+    order.load_percent = static_cast<int>(asked.load_percent);
+    return StartWorkers(plan, asked.workers, order, host);
   }
 
   Result<v1::Effect> Verify(const FaultPlan& plan, const FaultHost& host) override {
-    FAULTLINE_ASSIGN(const StressAsked asked, ReadParameters(plan.spec));
+    const StressAsked asked = Asked(plan.spec);
     FAULTLINE_ASSIGN(const CpuReading first, ReadCpu(plan, host));
     std::this_thread::sleep_for(kWindow);
     FAULTLINE_ASSIGN(const CpuReading last, ReadCpu(plan, host));
@@ -245,30 +158,39 @@ class CpuStress final : public Fault {
   }
 
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
-    FAULTLINE_TRY(EndWorkers(*host.host, plan.spec.uid));
-    for (const CgroupFolder& folder : PlannedFolders(plan)) {
-      if (folder.controller.empty())
-        FAULTLINE_TRY(RemoveCgroup(*host.host, OwnChild(plan, folder)));
-    }
-    return {};
+    return RecoverWorkers(plan, host);
   }
-
   std::vector<std::string> Residue(const FaultPlan& plan, const FaultHost& host) override {
-    std::vector<std::string> residue;
-    for (const LiveProcess& worker : FindWorkers(*host.host, plan.spec.uid)) {
-      residue.push_back(fmt::format("worker pid {}", worker.pid));
-    }
-    for (const CgroupFolder& folder : PlannedFolders(plan)) {
-      if (folder.controller.empty() && FolderInode(*host.host, OwnChild(plan, folder)) != 0) {
-        residue.push_back("cgroup " + OwnChild(plan, folder));
-      }
-    }
-    return residue;
+    return WorkerResidue(plan, host);
   }
+  std::vector<std::string> Sweep(const FaultHost& host) override {
+    return SweepWorkerCgroups(host);
+  }
+};
+
+constexpr ParameterRow kParameters[] = {
+    {.name = "workers",
+     .kind = ParameterKind::kInteger,
+     .fallback = "1",
+     .doc = "how many processes burn CPU",
+     .min = 1,
+     .max = kMaxWorkers},
+    {.name = "load",
+     .kind = ParameterKind::kInteger,
+     .fallback = "100",
+     .doc = "per cent of one CPU each",
+     .min = 1,
+     .max = 100},
 };
 
 }  // namespace
 
-std::unique_ptr<Fault> MakeCpuStress() { return std::make_unique<CpuStress>(); }
+extern const FaultRow kCpuStress = {
+    .name = "cpu_stress",
+    .doc = "Burns CPU inside the cgroups of the target.",
+    .parameters = kParameters,
+    .make = [] { return std::unique_ptr<Fault>(new CpuStress); },
+    .example = "workers=1 load=30",
+};
 
 }  // namespace faultline

@@ -3,16 +3,20 @@
 
 namespace faultline {
 
-std::unique_ptr<Fault> MakeCpuStress();
-std::unique_ptr<Fault> MakeProcessStop();
+extern const FaultRow kContainerPause;
+extern const FaultRow kCpuStress;
+extern const FaultRow kPodFailure;
+extern const FaultRow kProcessStop;
 
 std::span<const FaultRow> FaultCatalogue() {
-  static constexpr FaultRow kRows[] = {
-      {"cpu_stress", "Burns CPU inside the cgroups of the target.",
-       "workers (1): how many; load (100): per cent of one CPU each", MakeCpuStress},
-      {"process_stop", "Stops a container, a cgroup or processes, and lets them go on.", "none",
-       MakeProcessStop},
+  // clang-format off
+  static const FaultRow kRows[] = {
+      kContainerPause,
+      kCpuStress,
+      kPodFailure,
+      kProcessStop,
   };
+  // clang-format on
   return kRows;
 }
 

@@ -42,6 +42,7 @@ FaultEngine::Impl::Impl(FaultEngineOptions the_options, const HostView& the_host
   if (host.mounts.unified.empty() && host.mounts.v1.empty()) {
     host.mounts = ReadCgroupMounts(view.fs).value_or(CgroupMounts());
   }
+  host.protected_ports = options.protected_ports;
   if (options.guardian_program.empty())
     options.guardian_program = ProgramBeside("faultline-guardian");
   if (access(options.guardian_program.c_str(), X_OK) == 0)
@@ -69,8 +70,7 @@ Result<void> FaultEngine::Impl::Open() {
   }
   journal->SetAsideUnreadable();
   RecoverLeftOvers(contents);
-  // Workers of faults that nobody remembers.
-  FAULTLINE_TRY(EndWorkers(view, "", journal->folder()));
+  SweepLeftOvers();
   if (!options.guarded) return {};
   if (host.worker_program.empty()) {
     return Fail(ErrorCode::kNotFound, "the guardian's program {} is not there",
@@ -98,6 +98,20 @@ void FaultEngine::Impl::RecoverLeftOvers(const FaultJournal::Contents& contents)
   }
 }
 
+// What carries our tag and belongs to no fault that is in force: a power cut may have taken the
+// journal's last lines, but not what they were about.
+void FaultEngine::Impl::SweepLeftOvers() {
+  const FaultHost seen = HostFor("");
+  if (seen.others.empty()) {
+    if (const auto ended = EndWorkers(view, "", journal->folder()); !ended)
+      spdlog::error("workers of an earlier run: {}", ended.error().message);
+  }
+  for (const FaultRow& row : options.catalogue) {
+    for (const std::string& removed : row.make()->Sweep(seen))
+      spdlog::warn("left by an earlier run and removed: {} ({})", removed, row.name);
+  }
+}
+
 // ---- The engine's thread -----------------------------------------------------------------------
 
 void FaultEngine::Impl::Run() {
@@ -121,11 +135,14 @@ int64_t FaultEngine::Impl::SleepNs() const {
 
 void FaultEngine::Impl::Tick() {
   const int64_t now = Now();
+  const bool halted = !running.empty() && journal->Halted();
   std::vector<std::pair<std::string, std::string>> due;
   for (const auto& [uid, fault] : running) {
     if (fault.stage != Stage::kInForce) continue;
     if (!fault.ending_cause.empty()) {
       if (fault.next_attempt_ns <= now) due.emplace_back(uid, fault.ending_cause);
+    } else if (halted) {
+      due.emplace_back(uid, "halt");
     } else if (fault.entry.deadline_monotonic_ns() <= now) {
       due.emplace_back(uid, "duration");
     } else if (lease->expiry_steady_ns() <= now) {
@@ -142,6 +159,7 @@ void FaultEngine::Impl::Tick() {
     host.protected_pids.back() = static_cast<uint32_t>(std::max(keeper->pid(), 0));
   }
   ReapWorkers();
+  LookForReturnedTargets();
   if (next_forget_ns <= now) ForgetOldDone();
 }
 
@@ -259,6 +277,13 @@ void FaultEngine::Handle(v1::Command command, ReplySink reply) {
 void FaultEngine::RenewLease() {
   if (impl_->lease && impl_->options.lease_ns > 0)
     impl_->lease->SetExpiry(impl_->Now() + impl_->options.lease_ns);
+}
+
+bool FaultEngine::WantsContainers() const { return impl_->wants_containers; }
+
+void FaultEngine::Containers(std::vector<LiveContainer> containers) {
+  const auto shared = std::make_shared<std::vector<LiveContainer>>(std::move(containers));
+  impl_->tasks.TryPush([impl = impl_.get(), shared] { impl->containers = std::move(*shared); });
 }
 
 std::string FaultEngine::WhyOff() const {

@@ -33,8 +33,18 @@ struct FaultEngineOptions {
   size_t max_faults = 64;  // in force at once
   // faultline-guardian; empty: the one beside this program. Start fails without it if `guarded`.
   std::string guardian_program;
-  bool guarded = true;  // start and keep a guardian
+  bool guarded = true;                    // start and keep a guardian
+  std::vector<uint16_t> protected_ports;  // FaultHost::protected_ports
   std::span<const FaultRow> catalogue = FaultCatalogue();
+};
+
+// A container that lives now: where a fault goes on when its target has restarted.
+struct LiveContainer {
+  std::string name_space;
+  std::string pod;
+  std::string container;
+  std::string container_id;
+  std::string cgroup;
 };
 
 class FaultEngine {
@@ -61,6 +71,10 @@ class FaultEngine {
   void Handle(v1::Command command, ReplySink reply);
   // The aggregator answered a heartbeat: faults may stay for another lease.
   void RenewLease();
+  // Faults are in force whose target may come back as another container.
+  bool WantsContainers() const;
+  // All that live. A target that is gone and whose name is there again gets its fault again.
+  void Containers(std::vector<LiveContainer> containers);
   // Why faults cannot be injected now; empty when they can.
   std::string WhyOff() const;
 

@@ -40,7 +40,9 @@ struct FaultEngine::Impl {
     std::string ending_cause;  // recovery was tried and will be tried again
     int attempts = 0;
     int64_t next_attempt_ns = 0;
-    bool left_over = false;  // of an earlier run
+    bool left_over = false;     // of an earlier run
+    uint64_t target_inode = 0;  // of the target's cgroup: another one means that it was made again
+    int64_t next_look_ns = 0;   // for a target that has come back
   };
 
   Impl(FaultEngineOptions the_options, const HostView& the_host, CgroupMounts mounts,
@@ -56,6 +58,7 @@ struct FaultEngine::Impl {
   // ---- Start -----------------------------------------------------------------------------------
   Result<void> Open();
   void RecoverLeftOvers(const FaultJournal::Contents& contents);
+  void SweepLeftOvers();
   // ---- The engine's thread ---------------------------------------------------------------------
   void Run();
   int64_t SleepNs() const;
@@ -76,6 +79,12 @@ struct FaultEngine::Impl {
   void Recover(const v1::Command& command, const ReplySink& reply);
   void List(const v1::Command& command, const ReplySink& reply) const;
   void Measure(const std::string& uid, void (Impl::*then)(const std::string&, Result<v1::Effect>));
+  FaultHost HostFor(const std::string& uid) const { return WithOthers(host, *journal, uid); }
+  // ---- A target that came back (fault_reapply.cc) ----------------------------------------------
+  uint64_t TargetInode(const v1::Subject& target) const;
+  void LookForReturnedTargets();
+  std::optional<v1::Subject> ReturnedTarget(const Running& fault) const;
+  Result<void> Reapply(const std::string& uid, const v1::Subject& target);
   void EndAll(const std::string& cause);
 
   FaultEngineOptions options;
@@ -88,6 +97,8 @@ struct FaultEngine::Impl {
   std::optional<Lease> lease;
   std::optional<GuardianKeeper> keeper;
   std::map<std::string, Running> running;
+  std::vector<LiveContainer> containers;  // as last told
+  std::atomic<bool> wants_containers = false;
   std::atomic<size_t> left_overs = 0;
   int64_t next_forget_ns = 0;
 

@@ -227,6 +227,8 @@ Result<JournalLock> FaultJournal::Lock(std::string_view uid, int64_t timeout_ms)
                   static_cast<off_t>(16 + (hash >> 8) % (1u << 30)), timeout_ms);
 }
 
+bool FaultJournal::Halted() const { return access((folder_ + "/halt").c_str(), F_OK) == 0; }
+
 Result<JournalLock> FaultJournal::LockOwner() const {
   auto lock = TakeLock(fmt::format("{}/{}", folder_, kLocksFile), kOwnerOffset, 0);
   if (!lock && lock.error().code == ErrorCode::kTimeout) {

@@ -58,6 +58,8 @@ class FaultJournal {
   Result<JournalLock> Lock(std::string_view uid, int64_t timeout_ms) const;
   // The one agent that uses this folder; kUnavailable if another one lives.
   Result<JournalLock> LockOwner() const;
+  // Somebody put a file `halt` into the folder: nothing may be in force on this node.
+  bool Halted() const;
   const std::string& folder() const { return folder_; }
 
  private:

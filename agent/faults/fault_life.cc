@@ -1,5 +1,6 @@
 // The steps of one fault, from the command to the last measurement. Each step that changes the host
 // comes after the line of the journal that promises to undo it.
+#include "agent/faults/claims.h"
 #include "agent/faults/fault_engine_impl.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -9,6 +10,9 @@ namespace {
 
 constexpr int64_t kInjectMarginNs =
     10 * kNsPerSecond;  // a plan that has not become a fault by then is undone
+
+// How long a fault that happens once counts as in force: time to look at what it did.
+constexpr int64_t kOneShotMs = 10'000;
 
 // The command that this entry came from, as far as a refusal needs it.
 v1::Command CommandOf(const v1::FaultJournalEntry& entry, const std::string& id) {
@@ -31,19 +35,29 @@ Result<void> FaultEngine::Impl::CheckLimits(const v1::InjectFault& asked) const 
     return Fail(ErrorCode::kUnavailable, "{} fault(s) of an earlier run are not undone yet",
                 left_overs.load());
   }
+  if (journal->Halted())
+    return Fail(ErrorCode::kPermissionDenied, "faults are halted on this node: {}/halt is there",
+                journal->folder());
   if (!IsFaultUid(asked.fault_uid()))
     return Fail(ErrorCode::kInvalidArgument, "fault_uid: '{}'", asked.fault_uid());
-  if (!MakeFault(options.catalogue, asked.fault())) {
+  const FaultRow* row = FindFault(options.catalogue, asked.fault());
+  if (row == nullptr) {
     return Fail(ErrorCode::kUnsupported, "fault: this agent has no '{}'", asked.fault());
   }
   if (!options.enabled)
     return Fail(ErrorCode::kPermissionDenied, "faults.enabled is false on this node");
-  if (!options.allowed.empty() && std::find(options.allowed.begin(), options.allowed.end(),
-                                            asked.fault()) == options.allowed.end()) {
+  const auto allowed = [&](std::string_view name) {
+    return std::find(options.allowed.begin(), options.allowed.end(), name) != options.allowed.end();
+  };
+  if (!options.allowed.empty() && !allowed("*") && !allowed(asked.fault())) {
     return Fail(ErrorCode::kPermissionDenied,
                 "fault: '{}' is not among faults.allowed of this node", asked.fault());
   }
-  if (asked.duration_ms() <= 0)
+  if (row->must_be_allowed && !allowed(row->name)) {
+    return Fail(ErrorCode::kPermissionDenied,
+                "fault: '{}' must be named in faults.allowed of this node", row->name);
+  }
+  if (asked.duration_ms() <= 0 && !row->one_shot)
     return Fail(ErrorCode::kInvalidArgument, "duration: a fault must have one");
   if (asked.duration_ms() > options.max_duration_ns / kNsPerMs) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -64,10 +78,18 @@ Result<FaultPlan> FaultEngine::Impl::MakePlan(const v1::InjectFault& asked,
   spec.uid = uid;
   spec.experiment = asked.experiment();
   spec.fault = asked.fault();
-  spec.parameters.insert(asked.parameters().begin(), asked.parameters().end());
+  const FaultRow& row = *FindFault(options.catalogue, asked.fault());
+  FAULTLINE_ASSIGN(
+      spec.parameters,
+      CheckParameters(row.parameters, {asked.parameters().begin(), asked.parameters().end()},
+                      row.name));
   spec.target = asked.target();
-  spec.duration_ms = asked.duration_ms();
-  return MakeFault(options.catalogue, asked.fault())->Plan(spec, host);
+  spec.duration_ms = asked.duration_ms() > 0 ? asked.duration_ms() : kOneShotMs;
+  spec.dry_run = asked.dry_run();
+  const FaultHost seen = HostFor(uid);
+  FAULTLINE_ASSIGN(FaultPlan plan, row.make()->Plan(spec, seen));
+  FAULTLINE_TRY(FillClaims(plan, seen));
+  return plan;
 }
 
 void FaultEngine::Impl::Refuse(const v1::Command& command, const ReplySink& reply,
@@ -105,11 +127,7 @@ void FaultEngine::Impl::Inject(const v1::Command& command, ReplySink reply) {
   entry.set_fault_uid(uid);
   entry.set_experiment(asked.experiment());
   entry.set_fault(asked.fault());
-  *entry.mutable_parameters() = asked.parameters();
-  *entry.mutable_target() = asked.target();
-  entry.set_duration_ms(asked.duration_ms());
-  for (const std::string& victim : plan->victims) entry.add_victims(ReplaceInvalidUtf8(victim));
-  entry.mutable_state()->insert(plan->state.begin(), plan->state.end());
+  SetPlan(entry, *plan);
   entry.set_phase(v1::FAULT_JOURNAL_PHASE_PLANNED);
   entry.set_boot_id(view.boot_id);
   entry.set_owner(owner);
@@ -157,7 +175,7 @@ void FaultEngine::Impl::OnMeasuredBefore(const std::string& uid, Result<v1::Effe
 
 void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
   Running& fault = running.at(uid);
-  const Result<void> injected = Make(fault)->Inject(PlanOf(fault.entry), host);
+  const Result<void> injected = Make(fault)->Inject(PlanOf(fault.entry), HostFor(uid));
   const int64_t unix_ns = view.clock->UnixNs();
   const int64_t steady_ns = Now();
   v1::CommandReply answer;
@@ -177,7 +195,7 @@ void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
       fault.entry.set_deadline_monotonic_ns(steady_ns + fault.entry.duration_ms() * kNsPerMs);
       in_force = journal->Save(fault.entry);
     } else {
-      (void)Make(fault)->Recover(PlanOf(fault.entry), host);
+      (void)Make(fault)->Recover(PlanOf(fault.entry), HostFor(uid));
       in_force =
           Fail(ErrorCode::kTimeout, "fault {}: the guardian undid it before it was in force", uid);
     }
@@ -188,6 +206,7 @@ void FaultEngine::Impl::BringIntoForce(const std::string& uid) {
     if (!ended) spdlog::error("{}", ended.error().message);
     return reply(std::move(answer));
   }
+  fault.target_inode = TargetInode(fault.entry.target());
   Emit(TransitionOf(fault.entry, v1::FAULT_PHASE_INJECTED));
   *answer.add_faults() = StatusOf(fault.entry);
   reply(std::move(answer));
@@ -217,7 +236,11 @@ void FaultEngine::Impl::OnVerified(const std::string& uid, Result<v1::Effect> ef
   auto transition = TransitionOf(entry, v1::FAULT_PHASE_VERIFIED);
   transition.set_time_unix_ns(view.clock->UnixNs());
   transition.set_time_monotonic_ns(Now());
+  if (entry.applications() > 0)
+    transition.set_message(fmt::format("put in force again {} time(s)", entry.applications()));
   Emit(std::move(transition));
+  const bool holds = entry.state().contains("holds");
+  if (FindFault(options.catalogue, entry.fault())->one_shot && !holds) (void)End(uid, "duration");
 }
 
 // ---- Life of one fault: out of force -----------------------------------------------------------
@@ -299,9 +322,9 @@ void FaultEngine::Impl::Measure(const std::string& uid,
                                 void (Impl::*then)(const std::string&, Result<v1::Effect>)) {
   // Both queues hold more than there can be faults: each has one measurement at a time, or two
   // while one is stale.
-  auto measure = [this, uid, then, plan = PlanOf(running.at(uid).entry)] {
+  auto measure = [this, uid, then, plan = PlanOf(running.at(uid).entry), seen = HostFor(uid)] {
     const auto fault = MakeFault(options.catalogue, plan.spec.fault);
-    const auto effect = std::make_shared<Result<v1::Effect>>(fault->Verify(plan, host));
+    const auto effect = std::make_shared<Result<v1::Effect>>(fault->Verify(plan, seen));
     Task report = [this, uid, then, effect] { (this->*then)(uid, std::move(*effect)); };
     while (!tasks.TryPush(std::move(report)) && !tasks.closed()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

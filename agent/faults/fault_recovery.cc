@@ -1,5 +1,8 @@
 #include "agent/faults/fault_recovery.h"
 
+#include <algorithm>
+
+#include "agent/faults/claims.h"
 #include "common/text.h"
 
 namespace faultline {
@@ -24,10 +27,8 @@ v1::FaultPhase PhaseOf(const v1::FaultJournalEntry& entry) {
 }  // namespace
 
 std::unique_ptr<Fault> MakeFault(std::span<const FaultRow> catalogue, std::string_view name) {
-  for (const FaultRow& row : catalogue) {
-    if (row.name == name) return row.make();
-  }
-  return nullptr;
+  const FaultRow* row = FindFault(catalogue, name);
+  return row == nullptr ? nullptr : row->make();
 }
 
 FaultPlan PlanOf(const v1::FaultJournalEntry& entry) {
@@ -41,13 +42,46 @@ FaultPlan PlanOf(const v1::FaultJournalEntry& entry) {
   plan.victims.assign(entry.victims().begin(), entry.victims().end());
   plan.state.insert(entry.state().begin(), entry.state().end());
   plan.before.insert(entry.before().begin(), entry.before().end());
+  plan.claims.insert(entry.claims().begin(), entry.claims().end());
   return plan;
+}
+
+void SetPlan(v1::FaultJournalEntry& entry, const FaultPlan& plan) {
+  *entry.mutable_target() = plan.spec.target;
+  entry.mutable_parameters()->clear();
+  entry.mutable_parameters()->insert(plan.spec.parameters.begin(), plan.spec.parameters.end());
+  entry.set_duration_ms(plan.spec.duration_ms);
+  entry.clear_victims();
+  for (const std::string& victim : plan.victims) entry.add_victims(ReplaceInvalidUtf8(victim));
+  entry.mutable_state()->clear();
+  entry.mutable_state()->insert(plan.state.begin(), plan.state.end());
+  entry.mutable_claims()->clear();
+  entry.mutable_claims()->insert(plan.claims.begin(), plan.claims.end());
+}
+
+FaultHost WithOthers(const FaultHost& host, const FaultJournal& journal, std::string_view uid) {
+  FaultHost seen = host;
+  seen.others.clear();
+  auto contents = journal.LoadAll();
+  if (!contents) return seen;
+  auto& entries = contents->entries;
+  // Monotonic stamps order the faults of one boot; those of an earlier boot are older.
+  const std::string& boot = host.host->boot_id;
+  std::sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) {
+    return std::make_tuple(a.boot_id() == boot, a.planned_monotonic_ns()) <
+           std::make_tuple(b.boot_id() == boot, b.planned_monotonic_ns());
+  });
+  for (const v1::FaultJournalEntry& entry : entries) {
+    if (entry.fault_uid() == uid || entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE) continue;
+    seen.others.push_back(PlanOf(entry));
+  }
+  return seen;
 }
 
 Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal,
                                                 const RecoveryOrder& order,
                                                 std::span<const FaultRow> catalogue,
-                                                const FaultHost& host) {
+                                                const FaultHost& node) {
   FAULTLINE_ASSIGN(const JournalLock lock, journal.Lock(order.uid, kLockTimeoutMs));
   FAULTLINE_ASSIGN(v1::FaultJournalEntry entry, journal.Load(order.uid));
   if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE) return entry;
@@ -57,10 +91,12 @@ Result<v1::FaultJournalEntry> RecoverJournalled(const FaultJournal& journal,
                 entry.fault());
   }
   const FaultPlan plan = PlanOf(entry);
+  const FaultHost host = WithOthers(node, journal, order.uid);
   FAULTLINE_TRY(fault->Recover(plan, host));
   entry.set_recovered_unix_ns(host.host->clock->UnixNs());
   entry.set_recovered_monotonic_ns(host.host->clock->SteadyNs());
-  const std::vector<std::string> residue = fault->Residue(plan, host);
+  std::vector<std::string> residue = fault->Residue(plan, host);
+  for (std::string& differing : CompareClaims(plan, host)) residue.push_back(std::move(differing));
   if (!residue.empty() && !order.accept_residue) {
     return Fail(ErrorCode::kInternal, "fault {}: {} is left after recovery", order.uid,
                 residue.front());

@@ -25,6 +25,10 @@ struct RecoveryOrder {
 // nullptr: this catalogue has no such fault.
 std::unique_ptr<Fault> MakeFault(std::span<const FaultRow> catalogue, std::string_view name);
 FaultPlan PlanOf(const v1::FaultJournalEntry& entry);
+// What the plan says goes into the entry, in place of an earlier one.
+void SetPlan(v1::FaultJournalEntry& entry, const FaultPlan& plan);
+// `host` as the fault `uid` sees it: with the plans of all others that are in force.
+FaultHost WithOthers(const FaultHost& host, const FaultJournal& journal, std::string_view uid);
 
 // Recover, audit, journal done; returns the entry as it is then. An entry that is done already is
 // returned as it is. On error the entry is untouched: come again.

@@ -57,10 +57,11 @@ class Guardian {
     pending = false;
     const auto contents = journal_.LoadAll();
     if (!contents) return Now() + kRetryNs;
+    const bool halted = journal_.Halted();
     for (const v1::FaultJournalEntry& entry : contents->entries) {
       if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE || entry.owner() != options_.owner)
         continue;
-      const int64_t due = agent_dead ? Now() : DueAt(entry);
+      const int64_t due = agent_dead ? Now() : halted ? HaltedDueAt() : DueAt(entry);
       if (due > Now() || !Recover(entry, agent_dead)) {
         pending = true;
         const int64_t wake = std::max(due, Now() + (due > Now() ? 0 : kRetryNs));
@@ -78,11 +79,17 @@ class Guardian {
     return std::min(entry.deadline_monotonic_ns(), lease_.expiry_steady_ns()) + kGuardianGraceNs;
   }
 
+  // The agent goes first here too.
+  int64_t HaltedDueAt() {
+    if (halted_since_ns_ == 0) halted_since_ns_ = Now();
+    return halted_since_ns_ + kNsPerSecond + kGuardianGraceNs;
+  }
+
   bool Recover(const v1::FaultJournalEntry& entry, bool agent_dead) {
     RecoveryOrder order;
     order.uid = entry.fault_uid();
     order.by = "guardian";
-    order.cause = agent_dead ? "agent_killed" : "lease_lost";
+    order.cause = agent_dead ? "agent_killed" : journal_.Halted() ? "halt" : "lease_lost";
     if (entry.deadline_monotonic_ns() <= Now()) order.cause = "duration";
     order.accept_residue = ++attempts_[order.uid] >= kAttemptsBeforeResidue;
     const auto done = RecoverJournalled(journal_, order, catalogue_, host_);
@@ -102,6 +109,7 @@ class Guardian {
   const FaultHost& host_;
   const std::span<const FaultRow> catalogue_;
   std::map<std::string, int> attempts_;
+  int64_t halted_since_ns_ = 0;
 };
 
 void IgnoreSignals() {
@@ -137,11 +145,12 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
   host.host = &view;
   host.mounts = ReadCgroupMounts(view.fs).value_or(CgroupMounts{});
   host.protected_pids = {static_cast<uint32_t>(getpid()), options.agent_pid};
+  host.journal_folder = options.journal_folder;
   FAULTLINE_ASSIGN(FaultJournal journal, FaultJournal::Open(options.journal_folder));
   FAULTLINE_ASSIGN(Lease lease, Lease::Attach(options.lease_fd));
   const OwnedFd changes(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (changes.get() < 0 ||
-      inotify_add_watch(changes.get(), options.journal_folder.c_str(), IN_MOVED_TO) < 0) {
+  if (changes.get() < 0 || inotify_add_watch(changes.get(), options.journal_folder.c_str(),
+                                             IN_MOVED_TO | IN_CREATE) < 0) {
     return FailErrno(errno, "watch {}", options.journal_folder);
   }
   const OwnedFd agent(static_cast<int>(syscall(SYS_pidfd_open, options.agent_pid, 0)));

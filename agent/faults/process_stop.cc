@@ -13,6 +13,7 @@
 #include "agent/faults/process_identity.h"
 #include "agent/faults/protected_processes.h"
 #include "agent/faults/target_cgroups.h"
+#include "agent/faults/victims.h"
 #include "common/text.h"
 
 namespace faultline {
@@ -22,16 +23,11 @@ constexpr size_t kMaxVictims = 256;
 constexpr auto kWindow = std::chrono::milliseconds(1000);
 constexpr double kStillCores = 0.02;  // less than this is standing still
 
-std::string StateOr(const FaultPlan& plan, const std::string& name) {
-  const auto at = plan.state.find(name);
-  return at == plan.state.end() ? "" : at->second;
-}
-
 bool IsStopped(char state) { return state == 'T' || state == 't'; }
 
 std::vector<ProcessIdentity> PlannedProcesses(const FaultPlan& plan) {
   std::vector<ProcessIdentity> processes;
-  const std::string all = StateOr(plan, "processes");
+  const std::string all = plan.State("processes");
   for (const std::string_view text : Split(all, '\n')) {
     if (auto identity = ProcessIdentity::Parse(text)) processes.push_back(*std::move(identity));
   }
@@ -65,11 +61,21 @@ Result<void> SetFrozen(const HostView& host, const CgroupFolder& folder, bool fr
 
 // The freezer of the plan, if the very same cgroup still exists.
 std::optional<CgroupFolder> PlannedFreezer(const FaultPlan& plan, const FaultHost& host) {
-  const std::string path = StateOr(plan, "freezer");
-  if (path.empty() || StateOr(plan, "boot_id") != host.host->boot_id) return std::nullopt;
-  if (StateOr(plan, "freezer_inode") != std::to_string(FolderInode(*host.host, path)))
+  const std::string path = plan.State("freezer");
+  if (path.empty() || plan.State("boot_id") != host.host->boot_id) return std::nullopt;
+  if (plan.State("freezer_inode") != std::to_string(FolderInode(*host.host, path)))
     return std::nullopt;
-  return CgroupFolder{StateOr(plan, "mechanism") == "v1" ? "freezer" : "", path};
+  return CgroupFolder{plan.State("mechanism") == "v1" ? "freezer" : "", path};
+}
+
+// Several faults may hold one freezer, or one process: the last one to leave lets it go.
+std::string FreezerClaim(const CgroupFolder& folder) {
+  return "control:" + folder.path +
+         (folder.controller.empty() ? "/cgroup.freeze" : "/freezer.state");
+}
+
+std::string ProcessClaim(const ProcessIdentity& process) {
+  return fmt::format("process:{}:{}", process.pid, process.start_ticks);
 }
 
 Result<void> AddVictims(const std::vector<uint32_t>& pids, const FaultHost& host, FaultPlan& plan) {
@@ -79,11 +85,14 @@ Result<void> AddVictims(const std::vector<uint32_t>& pids, const FaultHost& host
     if (!stat) continue;
     const std::string why = WhyProtected(*stat, host);
     if (!why.empty()) return Fail(ErrorCode::kPermissionDenied, "target: {}", why);
-    if (IsStopped(stat->state)) {
+    const ProcessIdentity identity = ProcessIdentity::Of(*host.host, *stat);
+    const std::string claim = ProcessClaim(identity);
+    if (IsStopped(stat->state) && host.OthersWith(claim).empty()) {
       return Fail(ErrorCode::kInvalidArgument, "target: pid {} ({}) is stopped already", pid,
                   stat->comm);
     }
-    identities += ProcessIdentity::Of(*host.host, *stat).Text() + "\n";
+    identities += identity.Text() + "\n";
+    plan.claims[claim] = "";
     plan.victims.push_back(fmt::format("pid {} ({})", pid, stat->comm));
   }
   if (plan.victims.empty()) return Fail(ErrorCode::kNotFound, "target: no process to stop");
@@ -130,9 +139,10 @@ Result<void> PlanForCgroup(const std::string& cgroup, const FaultHost& host, Fau
     const auto frozen = WantsFrozen(*host.host, *folder);
     if (!held || !frozen || !std::includes(held->begin(), held->end(), pids.begin(), pids.end()))
       continue;
-    if (*frozen)
+    if (*frozen && host.OthersWith(FreezerClaim(*folder)).empty())
       return Fail(ErrorCode::kInvalidArgument, "target: cgroup {} is frozen already", cgroup);
     plan.state["mechanism"] = *controller == '\0' ? "v2" : "v1";
+    plan.claims[FreezerClaim(*folder)] = "";
     plan.state["freezer"] = folder->path;
     plan.state["freezer_inode"] = std::to_string(FolderInode(*host.host, folder->path));
     plan.victims.insert(plan.victims.begin(), fmt::format("cgroup {}", cgroup));
@@ -146,8 +156,8 @@ Result<void> PlanForCgroup(const std::string& cgroup, const FaultHost& host, Fau
 }
 
 int64_t CpuNs(const FaultPlan& plan, const FaultHost& host) {
-  if (const std::string path = StateOr(plan, "accounted"); !path.empty()) {
-    return CgroupCpuNs(*host.host, {StateOr(plan, "accounted_by"), path}).value_or(0);
+  if (const std::string path = plan.State("accounted"); !path.empty()) {
+    return CgroupCpuNs(*host.host, {plan.State("accounted_by"), path}).value_or(0);
   }
   int64_t total = 0;
   for (const ProcessIdentity& process : PlannedProcesses(plan)) {
@@ -156,28 +166,20 @@ int64_t CpuNs(const FaultPlan& plan, const FaultHost& host) {
   return total;
 }
 
-void AddMeasurement(v1::Effect& effect, const FaultPlan& plan, const std::string& name,
-                    double during, double asked) {
-  v1::Measurement& measurement = *effect.add_measurements();
-  measurement.set_name(name);
-  if (const auto before = plan.before.find(name); before != plan.before.end())
-    measurement.set_before(before->second);
-  measurement.set_during(during);
-  measurement.set_asked(asked);
-}
-
 class ProcessStop final : public Fault {
  public:
   Result<FaultPlan> Plan(const FaultSpec& spec, const FaultHost& host) override {
-    if (!spec.parameters.empty()) {
-      return Fail(ErrorCode::kInvalidArgument, "parameters.{}: process_stop has no parameters",
-                  spec.parameters.begin()->first);
-    }
     FaultPlan plan;
     plan.spec = spec;
     plan.state["boot_id"] = host.host->boot_id;
     plan.state["mechanism"] = "signal";
-    const v1::Subject& target = spec.target;
+    v1::Subject target = spec.target;
+    const bool by_cgroup = !target.cgroup().empty() || !target.container_id().empty();
+    if (spec.fault != "process_stop" && !by_cgroup)
+      return Fail(ErrorCode::kInvalidArgument, "target: {} needs a container", spec.fault);
+    if (spec.fault == "pod_failure") {
+      FAULTLINE_ASSIGN(target, PodOf(target, host));
+    }
     if (target.pid() != 0 ||
         (!target.comm().empty() && target.cgroup().empty() && target.container_id().empty())) {
       FAULTLINE_ASSIGN(const std::vector<uint32_t> pids, ProcessesByName(target, host));
@@ -190,10 +192,9 @@ class ProcessStop final : public Fault {
   }
 
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
-    if (StateOr(plan, "mechanism") != "signal") {
+    if (plan.State("mechanism") != "signal") {
       const auto freezer = PlannedFreezer(plan, host);
-      if (!freezer)
-        return Fail(ErrorCode::kNotFound, "cgroup {} is gone", StateOr(plan, "freezer"));
+      if (!freezer) return Fail(ErrorCode::kNotFound, "cgroup {} is gone", plan.State("freezer"));
       return SetFrozen(*host.host, *freezer, true);
     }
     size_t stopped = 0;
@@ -243,13 +244,15 @@ class ProcessStop final : public Fault {
   }
 
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
-    if (const auto freezer = PlannedFreezer(plan, host))
+    const auto freezer = PlannedFreezer(plan, host);
+    if (freezer && host.OthersWith(FreezerClaim(*freezer)).empty())
       FAULTLINE_TRY(SetFrozen(*host.host, *freezer, false));
-    if (StateOr(plan, "mechanism") != "signal") return {};
+    if (plan.State("mechanism") != "signal") return {};
     for (const ProcessIdentity& process : PlannedProcesses(plan)) {
       // Only what is stopped: a needless SIGCONT would run the target's handler.
       const auto stat = ReadIfSame(*host.host, process);
-      if (!stat || !IsStopped(stat->state)) continue;
+      if (!stat || !IsStopped(stat->state) || !host.OthersWith(ProcessClaim(process)).empty())
+        continue;
       const auto signalled = SignalProcess(*host.host, process, SIGCONT);
       if (!signalled && signalled.error().code != ErrorCode::kNotFound) return signalled;
     }
@@ -258,14 +261,15 @@ class ProcessStop final : public Fault {
 
   std::vector<std::string> Residue(const FaultPlan& plan, const FaultHost& host) override {
     std::vector<std::string> residue;
-    if (const auto freezer = PlannedFreezer(plan, host)) {
+    const auto freezer = PlannedFreezer(plan, host);
+    if (freezer && host.OthersWith(FreezerClaim(*freezer)).empty()) {
       if (WantsFrozen(*host.host, *freezer).value_or(false))
         residue.push_back("frozen cgroup " + freezer->path);
     }
-    if (StateOr(plan, "mechanism") != "signal") return residue;
+    if (plan.State("mechanism") != "signal") return residue;
     for (const ProcessIdentity& process : PlannedProcesses(plan)) {
       const auto stat = ReadIfSame(*host.host, process);
-      if (stat && IsStopped(stat->state))
+      if (stat && IsStopped(stat->state) && host.OthersWith(ProcessClaim(process)).empty())
         residue.push_back(fmt::format("stopped pid {}", process.pid));
     }
     return residue;
@@ -274,6 +278,20 @@ class ProcessStop final : public Fault {
 
 }  // namespace
 
-std::unique_ptr<Fault> MakeProcessStop() { return std::make_unique<ProcessStop>(); }
+extern const FaultRow kContainerPause = {
+    .name = "container_pause",
+    .doc = "Freezes a container, as its runtime's pause does.",
+    .make = [] { return std::unique_ptr<Fault>(new ProcessStop); },
+};
+extern const FaultRow kPodFailure = {
+    .name = "pod_failure",
+    .doc = "All containers of a pod stand still: it is there and does not answer.",
+    .make = [] { return std::unique_ptr<Fault>(new ProcessStop); },
+};
+extern const FaultRow kProcessStop = {
+    .name = "process_stop",
+    .doc = "Stops a container, a cgroup or processes, and lets them go on.",
+    .make = [] { return std::unique_ptr<Fault>(new ProcessStop); },
+};
 
 }  // namespace faultline

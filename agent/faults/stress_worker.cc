@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -92,6 +95,47 @@ bool IsWorker(const std::vector<std::string>& words, std::string_view fault_uid,
   }
 }
 
+// Touches every page, so that it is there, in small steps, so that it can be ended on the way.
+[[noreturn]] void HoldMemory(int64_t bytes) {
+  constexpr int64_t kStep = int64_t{4} << 20;
+  auto* memory =
+      static_cast<char*>(mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  if (memory == MAP_FAILED) _exit(3);
+  for (int64_t at = 0; at < bytes; at += kStep) {
+    // Not zeros: pages that are all alike can be merged or swapped for nothing.
+    for (int64_t i = at; i < std::min(bytes, at + kStep); i += 64)
+      memory[i] = static_cast<char>(i / 64 * 37 + 11);
+  }
+  while (true) pause();
+}
+
+[[noreturn]] void WriteAndSync(const char* folder, int64_t bytes) {
+  const int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0) _exit(3);
+  static char block[65536];
+  for (size_t i = 0; i < sizeof block; ++i) block[i] = static_cast<char>(i * 31);
+  while (true) {
+    for (int64_t at = 0; at < bytes; at += static_cast<int64_t>(sizeof block)) {
+      if (pwrite(fd, block, sizeof block, at) < 0) usleep(100'000);
+    }
+    fsync(fd);
+    (void)!ftruncate(fd, 0);
+  }
+}
+
+[[noreturn]] void EndTheHost(int command, int64_t after_ms) {
+  const timespec rest{after_ms / 1000, after_ms % 1000 * 1'000'000};
+  nanosleep(&rest, nullptr);
+  sync();
+  // With an init system in charge, it is asked: services end as they should.
+  if (access("/run/systemd/system", F_OK) == 0)
+    execl("/usr/bin/systemctl", "systemctl", command == RB_AUTOBOOT ? "reboot" : "poweroff",
+          nullptr);
+  reboot(command);
+  _exit(3);
+}
+
 }  // namespace
 
 Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& host,
@@ -103,7 +147,10 @@ Result<ProcessIdentity> StartWorker(const WorkerOrder& order, const FaultHost& h
                                     order.home,
                                     order.kind,
                                     std::to_string(order.load_percent),
-                                    std::to_string(order.lifetime_s)};
+                                    std::to_string(order.lifetime_s),
+                                    std::to_string(order.amount),
+                                    std::to_string(order.oom_score_adj),
+                                    order.place};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -162,23 +209,31 @@ void ReapWorkers() {
 }
 
 int WorkerMain(int argc, char** argv) {
-  if (argc != 7) return 2;
+  if (argc != 10) return 2;
   const auto load = ParseInt(argv[5]);
   const auto lifetime_s = ParseInt(argv[6]);
-  if (std::string_view(argv[4]) != "cpu" || !load || *load < 1 || *load > 100 || !lifetime_s ||
-      *lifetime_s < 1) {
+  const auto amount = ParseInt(argv[7]);
+  const auto oom_score_adj = ParseInt(argv[8]);
+  const std::string_view kind = argv[4];
+  if (!load || *load < 1 || *load > 100 || !lifetime_s || *lifetime_s < 1 || !amount ||
+      *amount < 0 || !oom_score_adj) {
     return 2;
   }
   prctl(PR_SET_NAME, "faultline-work");
-  // A worker is the last thing to keep when memory is short.
+  // Mostly 1000: a worker is the last thing to keep when memory is short.
   if (const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); fd >= 0) {
-    (void)!write(fd, "1000", 4);
+    (void)!write(fd, argv[8], std::strlen(argv[8]));
     close(fd);
   }
   alarm(static_cast<unsigned>(*lifetime_s));
   char go = 0;
   if (read(STDIN_FILENO, &go, 1) != 1) return 1;  // the injector died before it let us go
-  BurnCpu(static_cast<int>(*load));
+  if (kind == "cpu") BurnCpu(static_cast<int>(*load));
+  if (kind == "memory") HoldMemory(*amount);
+  if (kind == "io") WriteAndSync(argv[9], *amount);
+  if (kind == "reboot") EndTheHost(RB_AUTOBOOT, *amount);
+  if (kind == "shutdown") EndTheHost(RB_POWER_OFF, *amount);
+  return 2;
 }
 
 }  // namespace faultline

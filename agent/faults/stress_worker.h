@@ -16,13 +16,18 @@
 
 namespace faultline {
 
-// What a worker does: "cpu" and a load of 1..100 per cent of one CPU.
+// What a worker does: "cpu" a load of 1..100 per cent of one CPU; "memory" holds `amount` bytes;
+// "io" writes `amount` bytes to a file without a name in `place`, syncs, and begins again; "reboot"
+// and "shutdown" do that to the host after `amount` milliseconds, if nobody ends them before.
 struct WorkerOrder {
   std::string fault_uid;
   std::string home;  // the journal it belongs to: agents may share a machine
   std::string kind;
   int load_percent = 100;
   int64_t lifetime_s = 0;  // ends by itself then
+  int64_t amount = 0;
+  int oom_score_adj = 1000;
+  std::string place;
 };
 
 // Starts a worker that waits, calls `place` with its pid, then lets it go; if `place` fails it
@@ -39,7 +44,8 @@ Result<void> EndWorkers(const HostView& host, std::string_view fault_uid,
 // Collects the ended children among the workers this process started.
 void ReapWorkers();
 
-// The program of a worker: faultline-guardian --worker UID HOME KIND LOAD LIFETIME_S. Waits for one
+// The program of a worker: faultline-guardian --worker UID HOME KIND LOAD LIFETIME_S
+// AMOUNT OOM_SCORE_ADJ PLACE. Waits for one
 // byte on standard input before it begins.
 int WorkerMain(int argc, char** argv);
 

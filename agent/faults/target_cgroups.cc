@@ -168,6 +168,12 @@ Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::st
   return pids;
 }
 
+std::vector<std::string> CgroupChildren(const HostView& host, const std::string& folder) {
+  std::vector<std::string> children;
+  for (const std::string& name : SubFolders(host, folder)) children.push_back(folder + "/" + name);
+  return children;
+}
+
 uint64_t FolderInode(const HostView& host, const std::string& folder) {
   struct stat status{};
   return stat(host.fs.Path(folder).c_str(), &status) == 0 ? status.st_ino : 0;

@@ -30,6 +30,8 @@ const CgroupFolder* FolderOf(const std::vector<CgroupFolder>& folders, std::stri
 // Processes in the cgroup and below it; kResourceExhausted beyond `max_pids`.
 Result<std::vector<uint32_t>> ProcessesBelow(const HostView& host, const std::string& folder,
                                              size_t max_pids = 4096);
+// The cgroups directly below, as paths.
+std::vector<std::string> CgroupChildren(const HostView& host, const std::string& folder);
 // 0 when it does not exist.
 uint64_t FolderInode(const HostView& host, const std::string& folder);
 // CPU time used by the cgroup: cpuacct.usage (v1) or cpu.stat (v2).

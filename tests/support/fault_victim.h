@@ -2,6 +2,7 @@
 // small process inside.
 #pragma once
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -33,10 +34,14 @@ inline bool Eventually(int64_t timeout_ms, const std::function<bool()>& ready) {
 class FaultVictim {
  public:
   // `busy_percent` of one CPU is what the process uses.
-  explicit FaultVictim(const HostView& host, int busy_percent = 10) : host_(host) {
+  // `own_network`: it lives in a new network namespace.
+  // `path`: the cgroup of one that is gone; empty: a new one.
+  explicit FaultVictim(const HostView& host, int busy_percent = 10, bool own_network = false,
+                       const std::string& path = "")
+      : host_(host) {
     mounts_ = ReadCgroupMounts(host.fs).value_or(CgroupMounts{});
     static int count = 0;
-    path_ = fmt::format("/faultline-test-{}-{}", getpid(), ++count);
+    path_ = path.empty() ? fmt::format("/faultline-test-{}-{}", getpid(), ++count) : path;
     for (const auto& [controller, mount] : mounts_.v1) {
       if (controller != "cpuset" && !controller.starts_with("name="))
         folders_.push_back(mount + path_);
@@ -51,7 +56,21 @@ class FaultVictim {
         (void)WriteControl(host, folder + "/cpu.weight", "10000");
     }
     pid_ = fork();
-    if (pid_ == 0) Live(busy_percent);
+    if (pid_ == 0) {
+      if (own_network && unshare(CLONE_NEWNET) != 0) _exit(1);
+      Live(busy_percent);
+    }
+    // Connected by whoever looks at /proc/PID/ns/net: it must be the new one.
+    if (own_network) {
+      const auto network = [](const std::string& who) {
+        char name[64] = {};
+        return readlink(("/proc/" + who + "/ns/net").c_str(), name, sizeof name - 1) > 0
+                   ? std::string(name)
+                   : std::string();
+      };
+      made_ = Eventually(5000, [&] { return network(std::to_string(pid_)) != network("self"); }) &&
+              made_;
+    }
     for (const std::string& folder : folders_) {
       made_ =
           WriteControl(host, folder + "/cgroup.procs", std::to_string(pid_)).has_value() && made_;

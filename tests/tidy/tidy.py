@@ -242,6 +242,24 @@ def catalogues(tree):
                 yield "error", place, f"no test mentions {key}"
 
 
+def fault_rows(tree):
+    """Faults keep their row beside their code; the catalogue lists the names."""
+    listed = tree.text("agent/faults/fault_catalogue.cc") if "agent/faults/fault_catalogue.cc" in tree.files else ""
+    for name in [n for n in tree.of({".cc"}, "agent") if n.startswith("agent/faults/")]:
+        text = tree.text(name)
+        for row in re.finditer(r"^extern const FaultRow (k\w+) = \{(.*?)^\};", text, re.S | re.M):
+            place = f"{name}:{line_of(text, row.start())}"
+            fault = re.search(r'\.name = "(\w+)"', row.group(2))
+            if not re.search(r'\.doc =\s*"[^"]+ [^"]+', row.group(2)):
+                yield "error", place, f"{row.group(1)}: a row needs a line of documentation"
+            if not re.search(rf"\b{row.group(1)},", listed):
+                yield "error", place, f"{row.group(1)} is not in the catalogue"
+            # conformance_test.cc tries each row of the catalogue by its own example.
+            needs = re.search(r"required = true", row.group(2)) and ".example" not in row.group(2)
+            if fault is None or needs:
+                yield "error", place, f"{row.group(1)}: a name and an example are needed"
+
+
 def documents(tree):
     folders = {str(pathlib.PurePath(n).parent) for n in tree.of({".cc", ".c"}, "agent", "aggregator", "bpf")}
     for folder in sorted(folders):
@@ -268,7 +286,7 @@ def documents(tree):
 # printed, to be taken out.
 OWED = []
 
-CHECKS = [layering, bans, names, sizes, catalogues, documents]
+CHECKS = [layering, bans, names, sizes, catalogues, fault_rows, documents]
 
 
 def findings(root, owed=()):

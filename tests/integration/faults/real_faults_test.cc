@@ -347,6 +347,50 @@ TEST_F(RealFaults, KilledGuardianIsStartedAgainAndBothKilledIsRecoveredAtStart) 
   EXPECT_EQ(run.Wait("stop-6", v1::FAULT_PHASE_RECOVERED)->cause_of_end(), "restart");
 }
 
+TEST_F(RealFaults, AHaltOfTheNodeNeedsNobodyElse) {
+  FaultEngineRun run(Options(), host, victim->mounts());
+  ASSERT_TRUE(run.engine().Start());
+  ASSERT_EQ(run.Inject("stop-7", "process_stop", Cgroup(), 60'000).error_code(), "");
+  std::ofstream(state.root() + "/faults/halt") << "";
+  const auto recovered = run.Wait("stop-7", v1::FAULT_PHASE_RECOVERED);
+  ASSERT_TRUE(recovered);
+  EXPECT_EQ(recovered->cause_of_end(), "halt");
+  EXPECT_EQ(run.Inject("stop-8", "process_stop", Cgroup(), 1000).error_code(), "permission_denied");
+}
+
+// A container that comes back under its path gets its fault again, until the same deadline.
+TEST_F(RealFaults, ATargetThatRestartsGetsItsFaultAgain) {
+  FaultEngineRun run(Options(), host, victim->mounts());
+  ASSERT_TRUE(run.engine().Start());
+  const std::string path = victim->path();
+  ASSERT_EQ(run.Inject("stop-9", "process_stop", Cgroup(), 60'000).error_code(), "");
+  const int64_t deadline = Entry("stop-9").deadline_monotonic_ns();
+  ASSERT_TRUE(run.Wait("stop-9", v1::FAULT_PHASE_VERIFIED));
+  victim.reset();
+  victim.emplace(host, 10, false, path);
+  ASSERT_TRUE(victim->made());
+  ASSERT_TRUE(Eventually(5000, [&] { return Entry("stop-9").applications() == 1; }));
+  EXPECT_TRUE(Eventually(3000, [&] { return victim->CpuCores(200) < 0.01; }))
+      << "it stands still again";
+  EXPECT_EQ(Entry("stop-9").deadline_monotonic_ns(), deadline);
+  EXPECT_EQ(run.Recover("stop-9").error_code(), "");
+  EXPECT_GT(victim->CpuCores(500), 0.03);
+  EXPECT_EQ(run.Wait("stop-9", v1::FAULT_PHASE_RECOVERED)->residue_size(), 0);
+}
+
+// Nothing to hit, or nothing that notices: never a success.
+TEST_F(RealFaults, WithoutEffectNothingIsVerified) {
+  FaultEngineRun run(Options(), host, victim->mounts());
+  ASSERT_TRUE(run.engine().Start());
+  // The target uses 0.1 of a CPU: a quota of two is never met.
+  ASSERT_EQ(run.Inject("quota-1", "cpu_quota", Cgroup(), 60'000, {{"cores", "2"}}).error_code(),
+            "");
+  const auto verified = run.Wait("quota-1", v1::FAULT_PHASE_VERIFIED);
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->effect().verdict(), v1::VERDICT_FALSE) << verified->effect().reason();
+  EXPECT_EQ(run.Recover("quota-1").error_code(), "");
+}
+
 TEST_F(RealFaults, ProtectedAndForeignTargetsAreRefused) {
   FaultEngineRun run(Options(), host, victim->mounts());
   ASSERT_TRUE(run.engine().Start());

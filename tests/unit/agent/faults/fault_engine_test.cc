@@ -85,9 +85,10 @@ class FileFault final : public Fault {
   }
 };
 
+constexpr ParameterRow kParameters[] = {{.name = "bad"}};
 constexpr FaultRow kCatalogue[] = {
-    {"file", "", "", [] { return std::unique_ptr<Fault>(new FileFault); }},
-    {"other", "", "", [] { return std::unique_ptr<Fault>(new FileFault); }},
+    {"file", "", kParameters, [] { return std::unique_ptr<Fault>(new FileFault); }},
+    {"other", "", kParameters, [] { return std::unique_ptr<Fault>(new FileFault); }},
 };
 
 class EngineTest : public testing::Test {
