@@ -3,18 +3,48 @@
 
 namespace faultline {
 
+extern const FaultRow kClockOffset;
+extern const FaultRow kContainerKill;
 extern const FaultRow kContainerPause;
+extern const FaultRow kCpuQuota;
 extern const FaultRow kCpuStress;
+extern const FaultRow kFdLimit;
+extern const FaultRow kHostReboot;
+extern const FaultRow kHostShutdown;
+extern const FaultRow kIoStress;
+extern const FaultRow kKmsgMessage;
+extern const FaultRow kMemoryLimit;
+extern const FaultRow kMemoryStress;
+extern const FaultRow kPidLimit;
 extern const FaultRow kPodFailure;
+extern const FaultRow kPodKill;
+extern const FaultRow kProcessKill;
 extern const FaultRow kProcessStop;
+extern const FaultRow kTask;
+extern const FaultRow kUserDefined;
 
 std::span<const FaultRow> FaultCatalogue() {
   // clang-format off
   static const FaultRow kRows[] = {
+      kClockOffset,
+      kContainerKill,
       kContainerPause,
+      kCpuQuota,
       kCpuStress,
+      kFdLimit,
+      kHostReboot,
+      kHostShutdown,
+      kIoStress,
+      kKmsgMessage,
+      kMemoryLimit,
+      kMemoryStress,
+      kPidLimit,
       kPodFailure,
+      kPodKill,
+      kProcessKill,
       kProcessStop,
+      kTask,
+      kUserDefined,
   };
   // clang-format on
   return kRows;
