@@ -13,12 +13,12 @@
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 64 * 1024);
-} kills SEC(".maps");
+} ring SEC(".maps");
 
 static __always_inline struct oom_record* new_record(void) {
   struct account* account = my_account();
   account->produced++;
-  struct oom_record* record = bpf_ringbuf_reserve(&kills, sizeof *record, 0);
+  struct oom_record* record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
   if (!record) {
     account->dropped_ring_full++;
     return 0;

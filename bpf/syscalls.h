@@ -1,10 +1,10 @@
-// What the syscalls probe keeps per (cgroup, syscall) and per (cgroup, syscall, errno).
+// What the syscalls probe keeps per (cgroup, syscall) and per (cgroup, syscall, errno), and the
+// record of a slow call.
 #pragma once
 
-// Bucket b holds durations below 2^(12 + 2 b) ns: 4.1 us, 16 us … 1.07 s; the last holds all longer
-// ones.
-#define SYSCALL_BUCKETS 11
-#define SYSCALL_FIRST_BUCKET_LOG2 12
+#include "bpf/include/times.h"
+
+#define SYSCALL_NUMBERS 512  // numbers of system calls are below that
 
 struct syscall_key {
   __u64 cgroup;  // see include/cgroup_key.h
@@ -13,6 +13,34 @@ struct syscall_key {
 };
 
 struct syscall_times {
-  __u64 sum_ns;
-  __u64 buckets[SYSCALL_BUCKETS];
+  __u64 calls;             // all
+  struct time_sums timed;  // all of them, or one in N
+};
+
+// How a call is treated, by its number.
+#define SYSCALL_CHOSEN 1    // wanted
+#define SYSCALL_WAITS 2     // waiting is what it is for: never slow
+#define SYSCALL_TAKES_FD 4  // its first argument is a file descriptor
+
+#define SLOW_NAMES 6
+#define SLOW_NAME_BYTES 32
+
+struct slow_record {
+  __u64 at_ns;  // CLOCK_MONOTONIC, of its beginning
+  __u64 took_ns;
+  __u64 cgroup;
+  __s64 result;
+  __u64 inode;
+  __u32 number;
+  __u32 pid;
+  __u32 tid;
+  __s32 fd;      // -1: none
+  __u32 mode;    // of the file, as in st_mode; 0: not known
+  __u32 depth;   // names that follow: the file's own first, then its folder's …
+  __u16 family;  // of the socket
+  __u16 port;    // of its peer
+  __u32 address4;
+  __u8 address6[16];
+  char comm[16];
+  char names[SLOW_NAMES][SLOW_NAME_BYTES];
 };

@@ -197,11 +197,37 @@ Result<void> FillLogs(v1::LogsConfig* logs) {
 Result<void> FillProbes(v1::AgentConfig* config) {
   v1::ProbesConfig* probes = config->mutable_probes();
   FillEnabled(probes);
-  FillEnabled(probes->mutable_syscalls());
+  v1::SyscallsProbeConfig* syscalls = probes->mutable_syscalls();
+  FillEnabled(syscalls);
+  syscalls->set_timed_one_in(Or<uint32_t>(syscalls->timed_one_in(), 1));
+  if (!syscalls->has_slow()) *syscalls->mutable_slow() = Seconds(1);
+  FAULTLINE_TRY(AtLeast("probes.syscalls.slow", syscalls->slow(), 1));
+  v1::RequestsProbeConfig* requests = probes->mutable_requests();
+  FillEnabled(requests);
+  requests->set_max_spans_per_second(Or<uint32_t>(requests->max_spans_per_second(), 200));
+  v1::CpuProfileConfig* profile = probes->mutable_cpu_profile();
+  if (!profile->has_enabled()) profile->set_enabled(false);
+  profile->set_frequency_hz(Or<uint32_t>(profile->frequency_hz(), 99));
+  if (profile->frequency_hz() > 999)
+    return Wrong("probes.cpu_profile.frequency_hz", "must be at most 999");
+  v1::ProbeBudgetConfig* budget = probes->mutable_budget();
+  FillEnabled(budget);
+  budget->set_cpu_percent(Or<double>(budget->cpu_percent(), 20));
+  if (!budget->has_retry()) *budget->mutable_retry() = Seconds(600);
+  FAULTLINE_TRY(AtLeast("probes.budget.retry", budget->retry(), 1000));
+  Default(probes->mutable_arguments(), "redacted");
+  if (const std::string& kind = probes->arguments();
+      kind != "none" && kind != "redacted" && kind != "all") {
+    return Wrong("probes.arguments", "`{}` is none of none, redacted, all", kind);
+  }
   const std::pair<std::string_view, v1::LeafConfig*> leaves[] = {
       {"probes.processes.period", probes->mutable_processes()},
       {"probes.oom.period", probes->mutable_oom()},
-      {"probes.tcp.period", probes->mutable_tcp()}};
+      {"probes.tcp.period", probes->mutable_tcp()},
+      {"probes.scheduler.period", probes->mutable_scheduler()},
+      {"probes.block_io.period", probes->mutable_block_io()},
+      {"probes.memory.period", probes->mutable_memory()},
+      {"probes.udp.period", probes->mutable_udp()}};
   for (const auto& [key, leaf] : leaves) {
     FillEnabled(leaf);
     FillPeriod(leaf->mutable_period(), leaf->has_period(), config->collect().period());
@@ -282,6 +308,14 @@ Result<void> FillDefaults(v1::AgentConfig* config) {
   FAULTLINE_TRY(FillFaults(config->mutable_faults()));
   FAULTLINE_TRY(FillChecks(config->mutable_checks()));
   FAULTLINE_TRY(FillLog(config->mutable_log()));
+  if (!config->otlp().listen().empty()) {
+    FAULTLINE_ASSIGN(const HostAndPort otlp, SplitAddress("otlp.listen", config->otlp().listen()));
+    if (!IsLoopback(otlp.host))
+      return Wrong("otlp.listen", "`{}` can be reached from other machines",
+                   config->otlp().listen());
+  }
+  config->mutable_otlp()->set_max_body_bytes(
+      Or<uint64_t>(config->otlp().max_body_bytes(), 16 * kMiB));
   FillEnabled(config->mutable_spool());
   config->mutable_spool()->set_max_bytes(Or<uint64_t>(config->spool().max_bytes(), 512 * kMiB));
   return {};

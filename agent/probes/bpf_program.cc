@@ -81,6 +81,22 @@ uint32_t EntriesWithin(size_t budget_bytes, size_t value_bytes, uint32_t most) {
 
 void ReleaseLoadMemory() { malloc_trim(0); }
 
+Result<void> TracepointLinks::Add(const bpf_program* program, const std::string& category,
+                                  const std::string& tracepoint) {
+  LibbpfMessages messages;
+  bpf_link* const link =
+      bpf_program__attach_tracepoint(program, category.c_str(), tracepoint.c_str());
+  if (link == nullptr)
+    return std::unexpected(BpfRefused(tracepoint, "attach", errno, messages.FirstLine()));
+  links_.push_back(link);
+  return {};
+}
+
+void TracepointLinks::clear() {
+  for (bpf_link* const link : links_) bpf_link__destroy(link);
+  links_.clear();
+}
+
 PercpuHash::PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes)
     : fd_(map_fd),
       key_bytes_(key_bytes),

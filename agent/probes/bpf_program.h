@@ -70,6 +70,21 @@ Result<SkeletonPtr<Skeleton>> LoadProbe(std::string_view probe,
   return std::unexpected(std::move(error));
 }
 
+// Attachments of programs to classic tracepoints, which need a tracefs that we may read.
+class TracepointLinks {
+ public:
+  TracepointLinks() = default;
+  ~TracepointLinks() { clear(); }
+  TracepointLinks(const TracepointLinks&) = delete;
+  TracepointLinks& operator=(const TracepointLinks&) = delete;
+  Result<void> Add(const bpf_program* program, const std::string& category,
+                   const std::string& tracepoint);
+  void clear();
+
+ private:
+  std::vector<bpf_link*> links_;
+};
+
 // Every entry of a per-CPU hash; `values` has one value per possible CPU, each padded to eight
 // bytes.
 class PercpuHash {

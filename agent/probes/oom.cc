@@ -5,6 +5,7 @@
 #include <map>
 
 #include "agent/containers/cgroup_files.h"
+#include "agent/probes/attributes.h"
 #include "agent/probes/bpf_program.h"
 #include "agent/probes/probe.h"
 #include "agent/probes/probe_books.h"
@@ -20,12 +21,6 @@ constexpr MetricFamily kKills = {
     "container_oom_kills_total", v1::METRIC_TYPE_COUNTER,
     "Processes of the container killed for want of memory, as the kernel marked them."};
 
-void Attribute(v1::Event& event, std::string_view name, std::string value) {
-  v1::Label& label = *event.add_attributes();
-  label.set_name(std::string(name));
-  label.set_value(std::move(value));
-}
-
 class OomProbe final : public Collector {
  public:
   OomProbe(const LeafContext& context, SkeletonPtr<oom_bpf> skeleton)
@@ -35,7 +30,8 @@ class OomProbe final : public Collector {
         books_("oom", skeleton_->obj, skeleton_->bss->accounts) {}
 
   Result<void> Open() {
-    FAULTLINE_ASSIGN(ring_, RingReader::Open(bpf_map__fd(skeleton_->maps.kills),
+    MakeSheddable(books_, *skeleton_);
+    FAULTLINE_ASSIGN(ring_, RingReader::Open(bpf_map__fd(skeleton_->maps.ring),
                                              [this](const void* raw, size_t bytes) {
                                                if (bytes < sizeof(oom_record) || out_ == nullptr)
                                                  return;
@@ -49,6 +45,8 @@ class OomProbe final : public Collector {
   std::optional<int> wake_fd() const override { return ring_->wake_fd(); }
 
   Result<void> Collect(Emitter& out) override {
+    FAULTLINE_TRY(books_.InService());
+    books_.RingHeld(ring_->held());
     out_ = &out;
     const Result<void> consumed = ring_->Consume();
     out_ = nullptr;
@@ -78,7 +76,7 @@ class OomProbe final : public Collector {
     const ContainerIdentity* container = VictimsContainer(record);
     ++kills_[container == nullptr ? "/" : container->cgroup_path];
     books_.Delivered(1);
-    const std::string comm(record.comm, strnlen(record.comm, sizeof record.comm));
+    const std::string comm = TextOf(record.comm);
     v1::Event event;
     event.set_type("oom_kill");
     event.set_severity(v1::SEVERITY_ERROR);
@@ -89,7 +87,7 @@ class OomProbe final : public Collector {
     event.set_message(fmt::format("process {} ({}) killed for want of memory in {}", record.pid,
                                   comm,
                                   container == nullptr ? "the node" : container->cgroup_path));
-    Attribute(event, "trigger_pid", std::to_string(record.killer_pid));
+    AddAttribute(event, "trigger_pid", std::to_string(record.killer_pid));
     if (container != nullptr) DescribeMemory(*container, event);
     Origin origin{.pid = record.pid};
     if (container != nullptr)
@@ -103,7 +101,7 @@ class OomProbe final : public Collector {
     const bool is_v1 = files->is_v1();
     const auto tell = [&](std::string_view name, std::string_view file) {
       if (const auto value = files->ReadUint(container.cgroup_path, file)) {
-        Attribute(event, name, std::to_string(*value));
+        AddAttribute(event, name, std::to_string(*value));
       }
     };
     tell("memory_usage_bytes", is_v1 ? "memory.usage_in_bytes" : "memory.current");

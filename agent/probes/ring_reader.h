@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -21,6 +22,8 @@ class RingReader {
 
   // Readable when the kernel side wakes.
   int wake_fd() const;
+  // Bytes that wait in it.
+  uint64_t held() const;
   // Hands out all that is there now.
   Result<void> Consume();
 
@@ -29,6 +32,8 @@ class RingReader {
   static int OnRecord(void* self, void* record, size_t bytes);
 
   ring_buffer* ring_ = nullptr;
+  const volatile uint64_t* consumed_ = nullptr;  // the kernel's own two positions
+  const volatile uint64_t* produced_ = nullptr;
   Take take_;
 };
 

@@ -35,6 +35,12 @@ std::string SyscallName(uint32_t number) {
                                       : fmt::format("syscall_{}", number);
 }
 
+std::optional<uint32_t> SyscallNumber(std::string_view name) {
+  const auto found = std::find_if(std::begin(kSyscalls), std::end(kSyscalls),
+                                  [&](const Numbered& entry) { return entry.name == name; });
+  return found != std::end(kSyscalls) ? std::optional(found->number) : std::nullopt;
+}
+
 std::string ErrnoName(uint32_t error_number) {
   if (const char* name = strerrorname_np(static_cast<int>(error_number))) return name;
   for (const Numbered& restart : kRestarts) {

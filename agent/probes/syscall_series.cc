@@ -1,60 +1,41 @@
 #include "agent/probes/syscall_series.h"
 
-#include <numeric>
-
 #include "agent/probes/series_owner.h"
 #include "agent/probes/syscall_names.h"
-#include "common/text.h"
+#include "agent/probes/time_histogram.h"
 
 namespace faultline {
 namespace {
 
 constexpr std::string_view kOther = "other";
-constexpr char kHelp[] = "Duration of system calls of the container, as the kernel saw it.";
-constexpr MetricFamily kBucket = {"container_syscall_duration_seconds_bucket",
-                                  v1::METRIC_TYPE_HISTOGRAM, kHelp};
-constexpr MetricFamily kSum = {"container_syscall_duration_seconds_sum", v1::METRIC_TYPE_HISTOGRAM,
-                               kHelp};
-constexpr MetricFamily kCount = {"container_syscall_duration_seconds_count",
-                                 v1::METRIC_TYPE_HISTOGRAM, kHelp};
+constexpr HistogramFamily kDuration = TimeHistogram(
+    "container_syscall_duration_seconds_bucket", "container_syscall_duration_seconds_sum",
+    "container_syscall_duration_seconds_count",
+    "Duration of system calls of the container, as the kernel saw it.");
+constexpr MetricFamily kCalls = {"container_syscalls_total", v1::METRIC_TYPE_COUNTER,
+                                 "System calls of the container, timed or not."};
 constexpr MetricFamily kErrors = {"container_syscall_errors_total", v1::METRIC_TYPE_COUNTER,
                                   "System calls of the container that returned an error."};
 
-const std::array<std::string, SYSCALL_BUCKETS>& Bounds() {
-  static const auto bounds = [] {
-    std::array<std::string, SYSCALL_BUCKETS> texts;
-    for (size_t i = 0; i + 1 < texts.size(); ++i) {
-      const uint64_t ns = uint64_t{1} << (SYSCALL_FIRST_BUCKET_LOG2 + 2 * i);
-      texts[i] = FormatDouble(static_cast<double>(ns) / 1e9);
-    }
-    texts.back() = "+Inf";
-    return texts;
-  }();
-  return bounds;
-}
-
-void EmitTimes(std::string_view owner, std::string_view syscall, const SyscallTimes& times,
-               Emitter& out) {
-  uint64_t below = 0;
-  for (size_t i = 0; i < SYSCALL_BUCKETS; ++i) {
-    below += times.buckets[i];
-    const LabelView labels[] = {{"syscall", syscall}, {"le", Bounds()[i]}};
-    SampleOfOwner(owner, kBucket, labels, static_cast<double>(below), out);
-  }
+void EmitCalls(std::string_view owner, std::string_view syscall, const SyscallTimes& times,
+               bool is_sampled, Emitter& out) {
   const LabelView labels[] = {{"syscall", syscall}};
-  SampleOfOwner(owner, kSum, labels, static_cast<double>(times.sum_ns) / 1e9, out);
-  SampleOfOwner(owner, kCount, labels, static_cast<double>(below), out);
+  EmitTimes(owner, kDuration, labels, times.sum_ns, times.buckets, out);
+  if (is_sampled) SampleOfOwner(owner, kCalls, labels, static_cast<double>(times.calls), out);
 }
 
 }  // namespace
 
-uint64_t SyscallTimes::Count() const {
-  return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0});
-}
-
 void SyscallTimes::Add(const SyscallTimes& other) {
+  calls += other.calls;
   sum_ns += other.sum_ns;
   for (size_t i = 0; i < buckets.size(); ++i) buckets[i] += other.buckets[i];
+}
+
+void SyscallTimes::Subtract(const SyscallTimes& other) {
+  calls -= other.calls;
+  sum_ns -= other.sum_ns;
+  for (size_t i = 0; i < buckets.size(); ++i) buckets[i] -= other.buckets[i];
 }
 
 SyscallSeries::Owner& SyscallSeries::OwnerAt(std::string_view path) {
@@ -82,7 +63,7 @@ bool SyscallSeries::Admit(Map& map, const typename Map::key_type& key, size_t mo
 }
 
 void SyscallSeries::AddCalls(std::string_view path, uint32_t number, const SyscallTimes& delta) {
-  if (delta.Count() == 0) return;
+  if (delta.calls == 0) return;
   Owner& owner = OwnerAt(path);
   SyscallTimes& times =
       Admit(owner.calls, number, kMaxSyscalls) ? owner.calls[number].value : owner.other_calls;
@@ -103,12 +84,12 @@ void SyscallSeries::Forget(std::string_view path) {
   if (const auto found = owners_.find(path); found != owners_.end()) owners_.erase(found);
 }
 
-void SyscallSeries::Emit(Emitter& out) const {
+void SyscallSeries::Emit(bool is_sampled, Emitter& out) const {
   for (const auto& [path, owner] : owners_) {
     for (const auto& [number, calls] : owner.calls) {
-      if (calls.shown) EmitTimes(path, SyscallName(number), calls.value, out);
+      if (calls.shown) EmitCalls(path, SyscallName(number), calls.value, is_sampled, out);
     }
-    if (owner.other_calls.Count() > 0) EmitTimes(path, kOther, owner.other_calls, out);
+    if (owner.other_calls.calls > 0) EmitCalls(path, kOther, owner.other_calls, is_sampled, out);
     for (const auto& [key, errors] : owner.errors) {
       if (!errors.shown) continue;
       const std::string syscall = SyscallName(key.first), error_name = ErrnoName(key.second);

@@ -18,10 +18,11 @@
 namespace faultline {
 
 struct SyscallTimes {
-  uint64_t sum_ns = 0;
-  std::array<uint64_t, SYSCALL_BUCKETS> buckets{};
-  uint64_t Count() const;
+  uint64_t calls = 0;   // all
+  uint64_t sum_ns = 0;  // of those that were timed, as the buckets
+  std::array<uint64_t, TIME_BUCKETS> buckets{};
   void Add(const SyscallTimes& other);
+  void Subtract(const SyscallTimes& other);
 };
 
 class SyscallSeries {
@@ -35,7 +36,9 @@ class SyscallSeries {
   void AddCalls(std::string_view owner, uint32_t number, const SyscallTimes& delta);
   void AddErrors(std::string_view owner, uint32_t number, uint32_t error_number, uint64_t delta);
   void Forget(std::string_view owner);
-  void Emit(Emitter& out) const;
+  // `is_sampled`: only some calls were timed, so that their number is told apart from the
+  // histogram.
+  void Emit(bool is_sampled, Emitter& out) const;
   // For Forget: which owners there are.
   template <typename Visit>
   void ForEachOwner(Visit visit) const {

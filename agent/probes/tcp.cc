@@ -1,11 +1,10 @@
-// TCP of every container: opens, retransmitted segments, resets, sockets by state (bpf/tcp.bpf.c).
+// TCP of every container: opens, bytes, round trips, retransmitted segments, resets, sockets by
+// state, and who calls whom (bpf/tcp.bpf.c).
 #include <array>
-#include <iterator>
+#include <cstddef>
 
-#include "agent/probes/cgroup_counts.h"
-#include "agent/probes/probe.h"
-#include "agent/probes/probe_books.h"
-#include "agent/probes/series_owner.h"
+#include "agent/probes/counts_probe.h"
+#include "agent/probes/tcp_edges.h"
 #include "bpf/tcp.h"
 #include "tcp.skel.h"
 
@@ -18,12 +17,9 @@ constexpr size_t kFirstState = offsetof(tcp_counts, sockets) / sizeof(uint64_t);
 constexpr MetricFamily Total(std::string_view name, std::string_view help) {
   return {name, v1::METRIC_TYPE_COUNTER, help};
 }
-struct Series {
-  size_t offset;  // in tcp_counts
-  MetricFamily family;
-  LabelView label;  // empty name: none
-};
-constexpr Series kSeries[] = {
+constexpr MetricFamily kResets =
+    Total("container_tcp_resets_total", "TCP resets of the container's connections.");
+constexpr WordSeries kSeries[] = {
     {offsetof(tcp_counts, connects),
      Total("container_tcp_connects_total", "Connections the container opened."),
      {}},
@@ -37,12 +33,29 @@ constexpr Series kSeries[] = {
     {offsetof(tcp_counts, retransmits),
      Total("container_tcp_retransmits_total", "TCP segments of the container sent again."),
      {}},
-    {offsetof(tcp_counts, resets_sent),
-     Total("container_tcp_resets_total", "TCP resets of the container's connections."),
-     {"direction", "sent"}},
-    {offsetof(tcp_counts, resets_received),
-     Total("container_tcp_resets_total", "TCP resets of the container's connections."),
-     {"direction", "received"}},
+    {offsetof(tcp_counts, resets_sent), kResets, {"direction", "sent"}},
+    {offsetof(tcp_counts, resets_received), kResets, {"direction", "received"}},
+    {offsetof(tcp_counts, sent_bytes),
+     Total("container_tcp_sent_bytes_total",
+           "Bytes that the container sent in connections that ended."),
+     {}},
+    {offsetof(tcp_counts, received_bytes),
+     Total("container_tcp_received_bytes_total",
+           "Bytes that the container received in connections that ended."),
+     {}},
+};
+constexpr WordTimes kTimes[] = {
+    {offsetof(tcp_counts, connect),
+     TimeHistogram("container_tcp_connect_duration_seconds_bucket",
+                   "container_tcp_connect_duration_seconds_sum",
+                   "container_tcp_connect_duration_seconds_count",
+                   "Time from the first SYN of the container to the answer."),
+     {}},
+    {offsetof(tcp_counts, rtt),
+     TimeHistogram("container_tcp_rtt_seconds_bucket", "container_tcp_rtt_seconds_sum",
+                   "container_tcp_rtt_seconds_count",
+                   "Smoothed round trip time of the container's connections as they ended."),
+     {}},
 };
 constexpr MetricFamily kSockets = {
     "container_tcp_sockets", v1::METRIC_TYPE_GAUGE,
@@ -57,51 +70,51 @@ class TcpProbe final : public Collector {
   TcpProbe(const LeafContext& context, SkeletonPtr<tcp_bpf> skeleton)
       : skeleton_(std::move(skeleton)),
         counts_(bpf_map__fd(skeleton_->maps.counts), kWords, *context.containers),
-        books_("tcp", skeleton_->obj, skeleton_->bss->accounts) {}
+        edges_(skeleton_->maps.edges, skeleton_->maps.services, *context.containers),
+        books_("tcp", skeleton_->obj, skeleton_->bss->accounts) {
+    MakeSheddable(books_, *skeleton_);
+  }
 
   Result<void> Collect(Emitter& out) override {
+    FAULTLINE_TRY(books_.InService());
     FAULTLINE_ASSIGN(const CgroupCounts::Tally tally, counts_.Read());
+    uint64_t pending = tally.pending;
+    FAULTLINE_TRY(edges_.Read(pending, books_));
     books_.Delivered(tally.delivered);
-    books_.Pending(tally.pending);
+    books_.Pending(pending);
     if (tally.given_up > 0) books_.Dropped("unattributed", tally.given_up);
-    for (const auto& [path, words] : counts_.totals()) Emit(path, words, out);
+    for (const auto& [path, words] : counts_.totals()) {
+      EmitWords(path, words, kSeries, kTimes, out);
+      for (size_t state = 0; state < kStates.size(); ++state) {
+        if (kStates[state].empty()) continue;
+        const LabelView label{"state", kStates[state]};
+        const auto count = static_cast<int64_t>(words[kFirstState + state]);
+        SampleOfOwner(path, kSockets, LabelViews(&label, 1), static_cast<double>(count), out);
+      }
+    }
+    edges_.Emit(out);
     books_.Emit(out);
     return {};
   }
 
  private:
-  static void Emit(std::string_view path, const CgroupCounts::Words& words, Emitter& out) {
-    for (const Series& series : kSeries) {
-      const LabelViews labels(&series.label, series.label.name.empty() ? 0 : 1);
-      SampleOfOwner(path, series.family, labels,
-                    static_cast<double>(words[series.offset / sizeof(uint64_t)]), out);
-    }
-    for (size_t state = 0; state < kStates.size(); ++state) {
-      if (kStates[state].empty()) continue;
-      const LabelView label{"state", kStates[state]};
-      const auto count = static_cast<int64_t>(words[kFirstState + state]);
-      SampleOfOwner(path, kSockets, LabelViews(&label, 1), static_cast<double>(count), out);
-    }
-  }
-
   SkeletonPtr<tcp_bpf> skeleton_;
   CgroupCounts counts_;
+  TcpEdges edges_;
   ProbeBooks books_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Collector>> MakeTcpProbe(const LeafContext& context) {
-  if (context.containers == nullptr) {
-    return Fail(ErrorCode::kUnsupported,
-                "unsupported: containers are off, or no cgroup file system is mounted");
-  }
-  const ProgramSet alternatives[] = {
-      {}};  // there is one way only, and all of its programs load by themselves
+  FAULTLINE_TRY(NeedContainers(context));
+  const ProgramSet alternatives[] = {{}};
   FAULTLINE_ASSIGN(auto skeleton, LoadProbe<tcp_bpf>("tcp", alternatives, [](tcp_bpf& object) {
                      bpf_map__set_max_entries(
                          object.maps.counts,
                          EntriesWithin(size_t{4} << 20, sizeof(tcp_counts), 1024));
+                     bpf_map__set_max_entries(
+                         object.maps.edges, EntriesWithin(size_t{4} << 20, sizeof(tcp_edge), 4096));
                    }));
   return std::make_unique<TcpProbe>(context, std::move(skeleton));
 }

@@ -18,8 +18,10 @@ struct account {
   __u64 dropped_map_full;
   __u64 dropped_no_storage;
   __u64 dropped_ring_full;
-  __u64 counts_lost;  // not a drop: a counter beside the records found no room
-  __u64 unused[3];
+  __u64 counts_lost;         // not a drop: a counter beside the records found no room
+  __u64 turns;               // for sampling
+  __u64 dropped_no_request;  // an answer to what was not seen
+  __u64 unused;
 };
 
 #ifdef __bpf__

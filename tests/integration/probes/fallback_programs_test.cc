@@ -6,9 +6,11 @@
 #include "bpf/include/account.h"
 #include "bpf/oom.h"
 #include "bpf/processes.h"
+#include "bpf/requests.h"
 #include "bpf/syscalls.h"
 #include "oom.skel.h"
 #include "processes.skel.h"
+#include "requests.skel.h"
 #include "syscalls.skel.h"
 
 namespace faultline {
@@ -32,6 +34,11 @@ TEST(FallbackProgramsTest, Processes) {
 TEST(FallbackProgramsTest, Syscalls) {
   ExpectLoads<syscalls_bpf>({"syscall_enter_tp", "syscall_exit_tp"});
 }
+
+TEST(FallbackProgramsTest, ChosenSyscalls) {
+  ExpectLoads<syscalls_bpf>({"syscall_enter_one", "syscall_exit_one"});
+}
+TEST(FallbackProgramsTest, Requests) { ExpectLoads<requests_bpf>({"request_exit"}); }
 
 TEST(FallbackProgramsTest, WhatIsMissingIsSaid) {
   SkeletonPtr<oom_bpf> skeleton(oom_bpf::open());

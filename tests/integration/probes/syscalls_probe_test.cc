@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include "tests/support/own_cgroup.h"
@@ -76,6 +77,93 @@ TEST_F(SyscallsProbeTest, OnlySelectedCgroupsAreCountedAndTheBooksBalance) {
   EXPECT_GE(Value("", R"(faultline_probe_produced_total{probe="syscalls"})"), kCalls + kFailures);
   EXPECT_LT(Value("", R"(faultline_probe_produced_total{probe="syscalls"})"),
             kCalls + kFailures + 100);
+}
+
+// All are counted, one in 16 is timed.
+TEST_F(SyscallsProbeTest, SampledCallsAreCountedExactly) {
+  config_.mutable_probes()->mutable_syscalls()->set_timed_one_in(16);
+  if (!Make("syscalls")) return;
+  OwnCgroup cgroup(index_->mounts(), "sampled", {"memory"});
+  ASSERT_TRUE(cgroup.ok());
+  EXPECT_EQ(cgroup.Run(Generate), 0);
+  Collect();
+  EXPECT_EQ(Value(cgroup.path(), R"(container_syscalls_total{syscall="getppid"})"), kCalls);
+  EXPECT_EQ(
+      Value(cgroup.path(), R"(container_syscall_errors_total{errno="ENOENT",syscall="openat"})"),
+      kFailures);
+  const double timed =
+      Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})");
+  EXPECT_GT(timed, kCalls / 16 / 2);
+  EXPECT_LT(timed, kCalls / 16 * 2);
+  ExpectBooksBalance("syscalls");
+}
+
+TEST_F(SyscallsProbeTest, OnlyChosenCallsAreCounted) {
+  config_.mutable_probes()->mutable_syscalls()->add_calls("openat");
+  if (!Make("syscalls")) return;
+  OwnCgroup cgroup(index_->mounts(), "chosen-calls", {"memory"});
+  ASSERT_TRUE(cgroup.ok());
+  EXPECT_EQ(cgroup.Run(Generate), 0);
+  Collect();
+  EXPECT_EQ(Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="openat"})"),
+            kFailures);
+  EXPECT_EQ(Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"),
+            -1);
+  ExpectBooksBalance("syscalls");
+}
+
+TEST_F(SyscallsProbeTest, ACallThatDoesNotExistIsRefused) {
+  config_.mutable_probes()->mutable_syscalls()->add_calls("opena");
+  auto index = ContainerIndex::Create(host_, config_);
+  if (!index) GTEST_SKIP() << index.error().message;
+  for (const CollectorRow& row : ProbeCatalogue()) {
+    if (row.name != "syscalls") continue;
+    const auto made = row.make(LeafContext{host_, config_, index->get()});
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().message, "probes.syscalls.calls: there is no `opena`");
+  }
+}
+
+TEST_F(SyscallsProbeTest, ASlowCallIsASpanWithItsFile) {
+  config_.mutable_probes()->mutable_syscalls()->mutable_slow()->set_nanos(50'000'000);
+  if (!Make("syscalls")) return;
+  OwnCgroup cgroup(index_->mounts(), "slow", {"memory"});
+  ASSERT_TRUE(cgroup.ok());
+  ASSERT_TRUE(index_->Refresh());
+  const std::string path = testing::TempDir() + "/faultline-slow-" + std::to_string(getpid());
+  const int held = open(path.c_str(), O_CREAT | O_RDWR, 0600);
+  ASSERT_GE(held, 0);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = cgroup.Start([&] {
+    const int mine = open(path.c_str(), O_RDWR);
+    if (write(ready[1], "x", 1) != 1) return 1;
+    return flock(mine, LOCK_EX) == 0 ? 0 : 2;  // until the holder lets go
+  });
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  usleep(200'000);
+  flock(held, LOCK_UN);
+  // Others on this machine have slow calls too.
+  EXPECT_EQ(cgroup.Wait(child), 0);
+  std::optional<v1::Span> found;
+  for (int attempt = 0; attempt < 20 && !found; ++attempt) {
+    if (attempt > 0) (void)AwaitWake(10'000);
+    Collect();
+    for (const auto& [span, origin] : out.spans) {
+      if (span.name() == "flock" && origin.cgroup_path == cgroup.path()) found = span;
+    }
+  }
+  ASSERT_TRUE(found);
+  EXPECT_GE(found->end_unix_ns() - found->start_unix_ns(), 100'000'000);
+  std::string file;
+  for (const v1::Label& attribute : found->attributes()) {
+    if (attribute.name() == "file.path") file = attribute.value();
+  }
+  EXPECT_TRUE(file.ends_with(path.substr(path.rfind('/')))) << file;
+  unlink(path.c_str());
+  for (const int open_file : {held, ready[0], ready[1]}) close(open_file);
 }
 
 TEST_F(SyscallsProbeTest, ADeadCgroupIsForgotten) {

@@ -10,6 +10,7 @@ namespace {
 
 SyscallTimes Calls(uint64_t count, size_t bucket = 0) {
   SyscallTimes times;
+  times.calls = count;
   times.sum_ns = count * 1000;
   times.buckets[bucket] = count;
   return times;
@@ -33,9 +34,9 @@ TEST(SyscallSeriesTest, BucketsAreCumulative) {
   series.BeginPass();
   series.AddCalls("/a", 0, Calls(3));
   series.AddCalls("/a", 0, Calls(2, 1));
-  series.AddCalls("/a", 0, Calls(1, SYSCALL_BUCKETS - 1));
+  series.AddCalls("/a", 0, Calls(1, TIME_BUCKETS - 1));
   RecordingEmitter out;
-  series.Emit(out);
+  series.Emit(false, out);
   EXPECT_EQ(out.complaints, std::vector<std::string>());
   const auto bucket = [&](const std::string& le) {
     return out.Value("container_syscall_duration_seconds_bucket{le=\"" + le +
@@ -56,7 +57,7 @@ TEST(SyscallSeriesTest, WhatHasNoPlaceIsFoldedAndNothingIsLost) {
     series.AddErrors("/", number, 2, 1);
   }
   RecordingEmitter out;
-  series.Emit(out);
+  series.Emit(false, out);
   double calls = 0, errors = 0;
   size_t histograms = 0;
   for (const auto& sample : out.samples) {
@@ -85,13 +86,13 @@ TEST(SyscallSeriesTest, AnIdleNameLosesItsPlaceAndComesBackWhereItWas) {
     }
   }
   RecordingEmitter out;
-  series.Emit(out);
+  series.Emit(false, out);
   EXPECT_EQ(Count(out, "read"), -1);
   EXPECT_EQ(Count(out, "other"), static_cast<double>(SyscallSeries::kIdlePasses) - 1);
   EXPECT_EQ(Count(out, SyscallName(SyscallSeries::kMaxSyscalls)), 1);
   series.Forget("/a");
   out.Clear();
-  series.Emit(out);
+  series.Emit(false, out);
   EXPECT_TRUE(out.samples.empty());
 }
 
