@@ -1,0 +1,52 @@
+// Space in use on every local filesystem, as df counts it.
+#include "agent/checks/builtin/judged.h"
+#include "agent/checks/builtin/mounts.h"
+#include "agent/checks/builtin/rows.h"
+#include "common/statfs_pool.h"
+
+namespace faultline {
+namespace {
+
+class DiskSpace final : public Check {
+ public:
+  explicit DiskSpace(CheckParameters& parameters)
+      : warn_(parameters.Number("warn", 85)),
+        crit_(parameters.Number("crit", 95)),
+        exclude_(parameters.Text("exclude", "")) {}
+  Finding Evaluate(const HostView& host) override {
+    Judged judged;
+    const auto judge = [&](const std::string& point, const struct statfs& usage) {
+      const double total = static_cast<double>(usage.f_blocks - usage.f_bfree + usage.f_bavail);
+      const double used = Percent(static_cast<double>(usage.f_blocks - usage.f_bfree), total);
+      judged.High(used, warn_, crit_, point, fmt::format("{} is {:.0f} % full", point, used));
+      judged.finding().Add(point, used, "%");
+      judged.Saw();
+    };
+    const std::vector<Mount> mounts = LocalMounts(host, exclude_);
+    std::vector<std::string> paths;
+    for (const Mount& mount : mounts) paths.push_back(host.fs.Path(mount.point));
+    const auto answers = pool_.Ask(paths);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      if (answers[i].state == StatfsPool::Answer::State::kGood && answers[i].usage.f_blocks > 0) {
+        judge(mounts[i].point, answers[i].usage);
+      }
+    }
+    if (judged.seen() == 0) return Finding::NotApplicable("no local filesystem answers");
+    return judged.Finish(fmt::format("{} filesystems are well", judged.seen()),
+                         fmt::format("below {} %", warn_));
+  }
+
+ private:
+  const double warn_;
+  const double crit_;
+  const std::string exclude_;
+  StatfsPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<Check> MakeDiskSpace(CheckParameters& parameters) {
+  return std::make_unique<DiskSpace>(parameters);
+}
+
+}  // namespace faultline

@@ -1,0 +1,50 @@
+// Errors of interfaces since the last look, for each million packets.
+#include <algorithm>
+#include "agent/checks/builtin/judged.h"
+#include "agent/checks/builtin/rows.h"
+
+namespace faultline {
+namespace {
+
+class NetErrors final : public Check {
+ public:
+  explicit NetErrors(CheckParameters& parameters)
+      : warn_(parameters.Number("warn", 100)), crit_(parameters.Number("crit", 10000)) {}
+  Finding Evaluate(const HostView& host) override {
+    const auto names = host.fs.List("/sys/class/net");
+    Judged judged;
+    for (size_t i = 0; names && i < names->size(); ++i) {
+      const std::string& name = (*names)[i];
+      if (name == "lo") continue;
+      const std::string folder = "/sys/class/net/" + name + "/statistics/";
+      double bad = 0, packets = 0;
+      for (const char* key : {"rx_errors", "tx_errors"})
+        bad += static_cast<double>(host.fs.ReadInt(folder + key).value_or(0));
+      for (const char* key : {"rx_packets", "tx_packets"})
+        packets += static_cast<double>(host.fs.ReadInt(folder + key).value_or(0));
+      judged.Saw();
+      const auto new_bad = growth_.Of(name + "/bad", bad);
+      const auto moved = growth_.Of(name + "/packets", packets);
+      if (!new_bad || !moved || *new_bad < 10) continue;
+      const double rate = *new_bad * 1e6 / std::max(*moved, *new_bad);
+      judged.High(rate, warn_, crit_, name,
+                  fmt::format("{}: {:.0f} errors in {:.0f} packets", name, *new_bad, *moved));
+    }
+    if (judged.seen() == 0) return Finding::NotApplicable("no interfaces");
+    return judged.Finish(fmt::format("{} interfaces are well", judged.seen()),
+                         fmt::format("below {} in a million", warn_));
+  }
+
+ private:
+  const double warn_;
+  const double crit_;
+  Growth growth_;
+};
+
+}  // namespace
+
+std::unique_ptr<Check> MakeNetErrors(CheckParameters& parameters) {
+  return std::make_unique<NetErrors>(parameters);
+}
+
+}  // namespace faultline
