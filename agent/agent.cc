@@ -11,6 +11,9 @@
 #include <thread>
 
 #include "agent/batch_printer.h"
+#include "agent/checks/builtin/check.h"
+#include "agent/checks/contracts/contract.h"
+#include "agent/containers/cgroup_mounts.h"
 #include "agent/faults/network_addresses.h"
 #include "agent/logs/log_leaves.h"
 #include "agent/logs/log_parser.h"
@@ -95,6 +98,7 @@ Agent::~Agent() {
   CloseLeaves();
   collector_host_.reset();
   uplink_.reset();
+  checks_.reset();
   faults_.reset();
   pipeline_.reset();
   transport_.reset();
@@ -139,6 +143,7 @@ Result<void> Agent::Assemble(ReadConfig reread) {
       [this](std::function<void()> work) { loop_.Post(std::move(work)); });
   faults_->Start();
   if (config_->uplink().enabled()) FAULTLINE_TRY(OpenUplink());
+  OpenChecks();
   OpenLeaves();
   return OpenHttp();
 }
@@ -153,7 +158,7 @@ Result<void> Agent::OpenUplink() {
   options.boot_id = host_->boot_id;
   options.reconnect_max_ns = ToNs(config_->uplink().reconnect_max());
   options.seed = std::random_device{}();
-  uplink_ = std::make_unique<Uplink>(std::move(options), &clock_, transport_.get(), spool_.get(), faults_.get());
+  uplink_ = std::make_unique<Uplink>(std::move(options), &clock_, transport_.get(), spool_.get(), &commands_);
   uplink_->OnHeartbeatReply([this] { faults_->RenewLease(); });
   spool_->OnPut([this] { loop_.After(kUplinkSlot, 0, [this] { StepUplink(); }); });
   return {};
@@ -176,6 +181,13 @@ Result<void> Agent::OpenHttp() {
   return {};
 }
 
+void Agent::OpenChecks() {
+  checks_ = std::make_unique<CheckControl>(
+      *config_, containers_ == nullptr ? ReadCgroupMounts(host_->fs).value_or(CgroupMounts()) : containers_->mounts(),
+      &pipeline_->Leaf("checks"), [this](std::function<void()> work) { loop_.Post(std::move(work)); });
+  checks_->Start();
+}
+
 void Agent::OpenLeaves() {
   auto post = [this](std::function<void()> work) { loop_.Post(std::move(work)); };
   collector_host_ = std::make_unique<CollectorHost>(host_, config_, containers_.get(), pipeline_.get(), post);
@@ -190,8 +202,12 @@ void Agent::OpenLeaves() {
     const uint64_t position = spool_->LogPosition(file_id);
     return position == 0 ? std::nullopt : std::optional(position);
   };
-  for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_position)) {
+  LogObserver* const observers[] = {checks_.get()};
+  for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_position, observers)) {
     collector_host_->AddMade("logs", leaf.name, leaf.doc, false, std::move(leaf.made));
+  }
+  if (checks_->WhyOff().empty()) {
+    collector_host_->AddMade("checks", "checks", "what checks found, as series", false, checks_->MakeSeries());
   }
   collector_host_->OnIdle([this] { pipeline_->Flush(); });
   for (const CollectorHost::Waker& waker : collector_host_->Wakers()) {
@@ -208,6 +224,9 @@ std::vector<std::string> Agent::Capabilities() const {
     if (report.running) capabilities.push_back(report.kind + "/" + report.name);
   }
   for (const std::string& name : faults_->Names()) capabilities.push_back("fault/" + name);
+  if (checks_->WhyOff().empty()) {
+    for (const CheckRow& row : CheckCatalogue()) capabilities.push_back("check/" + std::string(row.name));
+  }
   return capabilities;
 }
 
@@ -264,6 +283,7 @@ void Agent::EmitInventory() {
   inventory_at_ns_ = clock_.SteadyNs() + kInventoryNs;
   v1::Inventory inventory;
   if (containers_ != nullptr) inventory = containers_->Inventory();
+  checks_->SetContainers(inventory);
   inventory.set_time_unix_ns(clock_.UnixNs());
   for (v1::ContainerInfo& container : *inventory.mutable_containers()) {
     if (container.pids_size() == 0) continue;
@@ -321,9 +341,12 @@ void Agent::Reload() {
   }
   config_ = std::make_shared<const v1::AgentConfig>(*fresh);
   CloseLeaves();
+  checks_->Stop();
+  const std::unique_ptr<CheckControl> old_checks = std::move(checks_);  // the old leaves refer to it
   const std::unique_ptr<CollectorHost> old = std::move(collector_host_);
   // What was read of log files must be in the spool before new readers ask for it.
   pipeline_->Flush();
+  OpenChecks();
   OpenLeaves();
   old->EndMissing(*collector_host_);
   Schedule();
@@ -335,6 +358,7 @@ void Agent::Shutdown(int64_t deadline_ns) {
   stopping_ = true;
   spdlog::info("stopping: {} batches in the spool", spool_->batches());
   CloseLeaves();
+  checks_->Stop();
   faults_->Stop();
   pipeline_->Flush();
   loop_.After(kStopSlot, deadline_ns, [this] { loop_.Stop(); });
@@ -422,6 +446,12 @@ std::vector<std::string_view> FaultNames() {
   return names;
 }
 
+std::vector<std::string_view> CheckNames() {
+  std::vector<std::string_view> names = {"kernel_log"};
+  for (const CheckRow& row : CheckCatalogue()) names.push_back(row.name);
+  return names;
+}
+
 std::string ListCatalogues() {
   std::string text;
   const auto add = [&text](std::string_view title, std::span<const CollectorRow> rows) {
@@ -441,6 +471,12 @@ std::string ListCatalogues() {
                                                      : fmt::format(" (default {})", parameter.fallback));
     }
   }
+  text += "checks:\n";
+  for (const CheckRow& row : CheckCatalogue()) {
+    text += fmt::format("  {:24} {}: {} ({}; every {} s)\n", row.name, row.module, row.doc, row.condition, row.interval_s);
+  }
+  text += "contracts of checks:\n";
+  for (const ContractRow& row : ContractCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
   text += "log parsers:\n";
   for (const LogParserRow& row : LogParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
   return text;

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "agent/agent_http.h"
+#include "agent/check_control.h"
 #include "agent/collector_host.h"
 #include "agent/containers/container_index.h"
+#include "agent/command_router.h"
 #include "agent/event_loop.h"
 #include "agent/fault_control.h"
 #include "agent/pipeline.h"
@@ -35,7 +37,9 @@ class Agent {
   // Until SIGTERM or SIGINT; what is collected then is flushed within a deadline.
   void Run();
   // A leaf's thread hangs in the kernel: leave by _exit, nobody can wait for it.
-  bool HasStuckLeaf() const { return collector_host_->HasStuckLeaf(); }
+  bool HasStuckLeaf() const {
+    return collector_host_->HasStuckLeaf() || (checks_ != nullptr && checks_->HasStuckCheck());
+  }
 
   // One pass of every leaf that is on (or of those named `only`), printed as JSON lines.
   static Result<void> RunOnce(const v1::AgentConfig& config, const std::vector<std::string>& only,
@@ -46,6 +50,7 @@ class Agent {
   Result<void> Assemble(ReadConfig reread);
   Result<void> OpenUplink();
   Result<void> OpenHttp();
+  void OpenChecks();
   void OpenLeaves();
   void CloseLeaves();
   std::vector<std::string> Capabilities() const;
@@ -74,6 +79,8 @@ class Agent {
   std::unique_ptr<ClientTransport> transport_;
 
   std::unique_ptr<FaultControl> faults_;
+  std::unique_ptr<CheckControl> checks_;
+  CommandRouter commands_{faults_, checks_};
   std::unique_ptr<AgentHttp> http_;
   std::vector<int> wakers_;      // of leaves, in the loop
   int uplink_watch_ = 0;
@@ -90,5 +97,6 @@ std::string ListCatalogues();
 // What the configuration may name.
 std::vector<std::string_view> CollectorNames();
 std::vector<std::string_view> FaultNames();
+std::vector<std::string_view> CheckNames();
 
 }  // namespace faultline

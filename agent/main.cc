@@ -26,13 +26,14 @@ int main(int argc, char** argv) {
   bool once = false, print = false;
   std::vector<std::string> only;
   faultline::ProgramOptions options({.name = "faultline-agent",
-                          .summary = "Observes this node: metrics, logs, kernel events; injects and undoes faults.",
+                          .summary = "Observes this node: metrics, logs, kernel events; runs checks; injects and undoes faults.",
                           .default_config = "/etc/faultline/agent.yaml"});
   options.AddFlag("--once", "run one pass of every leaf and exit; with --print", &once);
   options.AddFlag("--print", "print records as JSON lines instead of sending them", &print);
   options.AddList("--only", "with --once: this leaf only; repeatable", &only);
   options.RestrictNames("collectors", faultline::CollectorNames());
   options.RestrictNames("faults.allowed", faultline::FaultNames());
+  options.RestrictNames("checks.builtin", faultline::CheckNames());
   faultline::v1::AgentConfig config;
   if (const auto exit_code = options.Parse(argc, argv, config, faultline::ListCatalogues)) return *exit_code;
   if (const auto log = faultline::SetUpLog(config.log().level(), config.log().format()); !log) {
