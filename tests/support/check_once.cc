@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
         result.verdict() == faultline::v1::CHECK_VERDICT_PROBLEM)
       Print(result);
   };
-  options.drop = [](const char*, uint64_t) {};
+  uint64_t dropped = 0;
+  options.drop = [&](const char*, uint64_t lost) { dropped += lost; };
   faultline::CheckEngine engine(std::move(options));
   engine.Start();
   if (timed) {
@@ -73,8 +74,11 @@ int main(int argc, char** argv) {
     const double runner =
         static_cast<double>(children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
         static_cast<double>(children.ru_utime.tv_usec + children.ru_stime.tv_usec) / 1e6;
-    std::printf("%u s: %llu results, %.3f s of CPU (%.3f %% of a core), programs %.3f s\n", seconds,
-                static_cast<unsigned long long>(count), cpu, 100 * cpu / seconds, runner);
+    std::printf(
+        "%u s: %llu results, %.3f s of CPU (%.3f %% of a core), programs %.3f s, lines lost and "
+        "counted %llu\n",
+        seconds, static_cast<unsigned long long>(count), cpu, 100 * cpu / seconds, runner,
+        static_cast<unsigned long long>(dropped));
     return 0;
   }
   faultline::v1::Command command;

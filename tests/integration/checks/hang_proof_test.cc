@@ -130,7 +130,7 @@ class HangProof : public ::testing::Test {
 };
 
 TEST_F(HangProof, EverythingIsGoneWithinTimeoutAndOneSecond) {
-  constexpr int64_t kTimeoutMs = 300;
+  constexpr int64_t kTimeoutMs = 150;
   const int rounds = Rounds();
   int64_t worst_over_ns = 0;
   int64_t worst_late_ns = 0;
@@ -141,10 +141,11 @@ TEST_F(HangProof, EverythingIsGoneWithinTimeoutAndOneSecond) {
     std::optional<v1::ProgramOutcome> nasty_outcome;
     const int64_t begin = SystemClock().SteadyNs();
     int64_t nasty_end = 0;
-    Start(tree_.root() + "/" + nasty.name, kTimeoutMs, [&](const v1::ProgramOutcome& outcome) {
-      nasty_outcome = outcome;
-      nasty_end = SystemClock().SteadyNs();
-    });
+    Start(tree_.root() + "/" + nasty.name, nasty.times_out ? kTimeoutMs : 10'000,
+          [&](const v1::ProgramOutcome& outcome) {
+            nasty_outcome = outcome;
+            nasty_end = SystemClock().SteadyNs();
+          });
     // Another check beside it must have its verdict in time.
     bool good_done = false;
     Start("/bin/true", 5000, [&](const v1::ProgramOutcome& outcome) {
