@@ -221,6 +221,7 @@ TEST_F(ContractsTest, NhcLinesAndMasks) {
 }
 
 TEST_F(ContractsTest, AegisPriorities) {
+  ASSERT_NE(FindContract("aegis_priority"), nullptr);
   const auto set = Read("# x\nNodeNotReady:0:true:-\nGPULost:5:true:index\nHighTemperature:150:false:id\n");
   ASSERT_TRUE(set) << set.error().message;
   EXPECT_EQ(set->levels.at("NodeNotReady"), v1::CHECK_LEVEL_FATAL);
