@@ -1,5 +1,7 @@
 #include "common/text.h"
 
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -288,13 +290,30 @@ bool GlobMatch(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+namespace {
+
+// Nearly all text is plain: eight bytes at a time, up to the first that is not.
+size_t PlainPrefix(std::string_view text) {
+  size_t at = 0;
+  uint64_t word = 0;
+  for (; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    if ((word & 0x8080808080808080u) != 0) break;
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
+  return at;
+}
+
+}  // namespace
+
 bool IsValidUtf8(std::string_view text) {
-  while (!text.empty()) {
+  while (true) {
+    text.remove_prefix(PlainPrefix(text));
+    if (text.empty()) return true;
     const size_t length = Utf8SequenceLength(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }
-  return true;
 }
 
 std::string ReplaceInvalidUtf8(std::string_view text) {
