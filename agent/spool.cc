@@ -5,6 +5,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <bit>
@@ -20,6 +21,8 @@
 namespace faultline {
 namespace {
 
+constexpr uint64_t kPutReserveBytes = uint64_t{16} << 20;    // of the disk: memtables, logs and what others write meanwhile
+constexpr uint64_t kRemoveReserveBytes = uint64_t{1} << 20;
 constexpr uint64_t kMaxMemoryBytes = uint64_t{16} << 20;  // of a spool that is not on disk
 
 static_assert(std::endian::native == std::endian::little, "values are written as they are");
@@ -156,6 +159,7 @@ struct Spool::Impl {
   std::optional<std::pair<uint32_t, uint64_t>> Expendable();
   void Subtract(const Head& head);
   void Forget(uint32_t at);
+  Result<void> CheckSpace(uint64_t reserve_bytes) const;
   Result<void> Write(rocksdb::WriteBatch* writes, std::string_view what);
 };
 
@@ -254,7 +258,18 @@ std::optional<Head> Spool::Impl::ReadHead(uint32_t at, uint64_t sequence) const 
   return AsHead(value);
 }
 
+// Debian's RocksDB aborts at the write after one that found no space: none may find that. Removing needs little.
+Result<void> Spool::Impl::CheckSpace(uint64_t reserve_bytes) const {
+  struct statvfs disk{};
+  if (options.folder.empty() || statvfs(options.folder.c_str(), &disk) != 0) return {};
+  const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (free_bytes >= reserve_bytes) return {};
+  return Fail(ErrorCode::kUnavailable, "spool: {} has {} bytes free, less than the {} that are kept free", options.folder,
+              free_bytes, reserve_bytes);
+}
+
 Result<void> Spool::Impl::Write(rocksdb::WriteBatch* writes, std::string_view what) {
+  FAULTLINE_TRY(CheckSpace(kRemoveReserveBytes));
   const rocksdb::Status status = db->Write(rocksdb::WriteOptions(), writes);
   // After a full disk the database refuses writes until told that the cause is gone.
   if (!status.ok()) (void)db->Resume();
@@ -371,6 +386,7 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   batch.set_sequence(session.last + 1);
   batch.set_previous_sequence(session.last);
   const std::string payload = Compress(batch.SerializeAsString());
+  FAULTLINE_TRY(impl.CheckSpace(kPutReserveBytes));
   FAULTLINE_TRY(impl.MakeRoom(payload.size()));
 
   const bool has_logs = std::ranges::any_of(batch.logs(), [](const auto& frame) { return frame.file_id() != 0; });
