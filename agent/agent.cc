@@ -17,6 +17,7 @@
 #include "agent/faults/network_addresses.h"
 #include "agent/logs/log_leaves.h"
 #include "agent/logs/log_parser.h"
+#include "agent/logs/text_parser.h"
 #include "agent/own_metrics.h"
 #include "agent/probes/probe.h"
 #include "common/log.h"
@@ -479,6 +480,8 @@ std::string ListCatalogues() {
   for (const ContractRow& row : ContractCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
   text += "log parsers:\n";
   for (const LogParserRow& row : LogParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
+  text += "text parsers (logs.formats):\n";
+  for (const TextParserRow& row : TextParserCatalogue()) text += fmt::format("  {:24} {}\n", row.name, row.doc);
   return text;
 }
 

@@ -189,8 +189,12 @@ Result<void> FillLogs(v1::LogsConfig* logs) {
   for (const std::string& glob : logs->files()) {
     if (!glob.starts_with('/')) return Wrong("logs.files", "`{}` is not an absolute path", glob);
   }
+  if (!logs->has_held_max_age()) *logs->mutable_held_max_age() = Seconds(3600);
+  FAULTLINE_TRY(AtLeast("logs.held_max_age", logs->held_max_age(), 1000));
+  logs->set_held_max_bytes(Or<uint64_t>(logs->held_max_bytes(), 1024 * kMiB));
   logs->set_window_bytes(Or<uint64_t>(logs->window_bytes(), 8 * kMiB));
   if (logs->window_bytes() < 64 << 10) return Wrong("logs.window_bytes", "must be at least 64KiB");
+  if (!logs->has_journal()) logs->set_journal(true);
   return {};
 }
 

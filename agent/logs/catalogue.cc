@@ -1,5 +1,7 @@
-// Reading this array is reading which log formats are understood.
+// Reading these arrays is reading which log formats are understood: of files, and of the texts in
+// them.
 #include "agent/logs/log_parser.h"
+#include "agent/logs/text_parser.h"
 
 namespace faultline {
 
@@ -7,6 +9,11 @@ std::unique_ptr<LogParser> MakeCriParser(uint32_t max_record_bytes);
 std::unique_ptr<LogParser> MakeDockerParser(uint32_t max_record_bytes);
 std::unique_ptr<LogParser> MakeKmsgParser(uint32_t max_record_bytes);
 std::unique_ptr<LogParser> MakePlainParser(uint32_t max_record_bytes);
+std::unique_ptr<TextParser> MakeJsonText();
+std::unique_ptr<TextParser> MakeKlogText();
+std::unique_ptr<TextParser> MakeLogfmtText();
+std::unique_ptr<TextParser> MakeNginxText();
+std::unique_ptr<TextParser> MakeSyslogText();
 
 namespace {
 
@@ -18,8 +25,17 @@ constexpr LogParserRow kParsers[] = {
     {"plain", "any text file: a line is a record", MakePlainParser},
 };
 
+constexpr TextParserRow kTextParsers[] = {
+    {"json", "one object a line: level, time, trace and span ids, logger", MakeJsonText},
+    {"klog", "Kubernetes' components: level, time, thread, file and line", MakeKlogText},
+    {"logfmt", "key=value pairs: level, time, trace and span ids, logger", MakeLogfmtText},
+    {"nginx", "access (common, combined) and error logs: client, request, status", MakeNginxText},
+    {"syslog", "RFC 3164 and RFC 5424: priority, time, host, program, process", MakeSyslogText},
+};
+
 }  // namespace
 
 std::span<const LogParserRow> LogParserCatalogue() { return kParsers; }
+std::span<const TextParserRow> TextParserCatalogue() { return kTextParsers; }
 
 }  // namespace faultline

@@ -40,14 +40,15 @@ std::optional<uint64_t> NumberOf(std::string_view text) {
 }  // namespace
 
 Result<std::unique_ptr<Collector>> KmsgReader::Open(const HostView& host, uint32_t max_record_bytes,
+                                                    std::shared_ptr<const LogTreatments> treatments,
                                                     const CommittedPosition& committed,
                                                     std::span<LogObserver* const> observers) {
   const std::string path = host.fs.Path("/dev/kmsg");
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid())
     return FailErrno(errno, "open {} (needs CAP_SYSLOG where dmesg_restrict is set)", path);
-  auto reader =
-      std::make_unique<KmsgReader>(std::move(fd), host, max_record_bytes, committed, observers);
+  auto reader = std::make_unique<KmsgReader>(std::move(fd), host, max_record_bytes,
+                                             std::move(treatments), committed, observers);
   // The first start: what was before it is history.
   if (!reader->next_ && lseek(reader->fd_.get(), 0, SEEK_END) < 0)
     return FailErrno(errno, "seek in {}", path);
@@ -55,11 +56,13 @@ Result<std::unique_ptr<Collector>> KmsgReader::Open(const HostView& host, uint32
 }
 
 KmsgReader::KmsgReader(FileDescriptor fd, const HostView& host, uint32_t max_record_bytes,
+                       std::shared_ptr<const LogTreatments> treatments,
                        const CommittedPosition& committed, std::span<LogObserver* const> observers)
     : fd_(std::move(fd)),
       host_(host),
       parser_(MakeParser(max_record_bytes)),
       file_id_(IdOfBoot(host.boot_id)),
+      treatments_(std::move(treatments)),
       observers_(observers.begin(), observers.end()) {
   if (committed) next_ = committed(file_id_);
 }
@@ -111,6 +114,9 @@ void KmsgReader::Take(std::string_view text) {
   if (!parsed.malformed) {
     // The stamp is the kernel's clock since boot.
     parsed.record.time_unix_ns += host_.clock->UnixNs() - host_.clock->SteadyNs();
+  }
+  if (treatments_) {
+    treatments_->Of({.file = "/dev/kmsg"}).Finish(parsed.record, host_.clock->UnixNs());
   }
   pending_.records.push_back(std::move(parsed.record));
   pending_.end_offset = *next_;

@@ -12,7 +12,8 @@
 #include "agent/logs/log_file.h"
 #include "agent/logs/log_observer.h"
 #include "agent/logs/log_parser.h"
-#include "agent/logs/log_roots.h"
+#include "agent/logs/log_treatment.h"
+#include "common/file_descriptor.h"
 
 namespace faultline {
 
@@ -20,11 +21,13 @@ class KmsgReader final : public Collector {
  public:
   // `host` outlives the reader.
   static Result<std::unique_ptr<Collector>> Open(const HostView& host, uint32_t max_record_bytes,
+                                                 std::shared_ptr<const LogTreatments> treatments,
                                                  const CommittedPosition& committed,
                                                  std::span<LogObserver* const> observers = {});
   // `fd` is non-blocking and gives one record a read.
   KmsgReader(FileDescriptor fd, const HostView& host, uint32_t max_record_bytes,
-             const CommittedPosition& committed, std::span<LogObserver* const> observers = {});
+             std::shared_ptr<const LogTreatments> treatments, const CommittedPosition& committed,
+             std::span<LogObserver* const> observers = {});
 
   Result<void> Collect(Emitter& out) override;
   Result<void> Wake(Emitter& out) override;
@@ -40,6 +43,7 @@ class KmsgReader final : public Collector {
   const HostView& host_;
   const std::unique_ptr<LogParser> parser_;
   const uint64_t file_id_;
+  const std::shared_ptr<const LogTreatments> treatments_;  // null: none
   const std::vector<LogObserver*> observers_;
   std::optional<uint64_t>
       next_;  // number of the first record not taken; nullopt: whatever comes first

@@ -28,7 +28,7 @@ uint64_t GenerationId(const FileKey& key, uint64_t fingerprint, uint32_t number)
   return id == 0 ? 1 : id;  // 0 says: no file
 }
 
-ssize_t ReadAt(int fd, char* into, size_t bytes, uint64_t offset) {
+ssize_t ReadFileAt(int fd, char* into, size_t bytes, uint64_t offset) {
   ssize_t n = 0;
   do {
     n = pread(fd, into, bytes, static_cast<off_t>(offset));
@@ -46,14 +46,11 @@ std::unique_ptr<LogParser> MakeParser(std::string_view name, uint32_t max_record
 
 }  // namespace
 
-LogFingerprint LogFingerprint::Of(int fd) {
-  char head[kMaxFingerprintBytes];
-  const ssize_t n = ReadAt(fd, head, sizeof head, 0);
-  if (n <= 0) return {};
-  const auto* newline = static_cast<const char*>(std::memchr(head, '\n', static_cast<size_t>(n)));
-  if (newline == nullptr && static_cast<size_t>(n) < sizeof head) return {};
-  const size_t bytes = newline == nullptr ? sizeof head : static_cast<size_t>(newline - head) + 1;
-  return {.hash = XXH3_64bits(head, bytes), .bytes = bytes};
+LogFingerprint LogFingerprint::Of(std::string_view head) {
+  const size_t newline = head.find('\n');
+  if (newline == std::string_view::npos && head.size() < kMaxFingerprintBytes) return {};
+  const size_t bytes = newline == std::string_view::npos ? kMaxFingerprintBytes : newline + 1;
+  return {.hash = XXH3_64bits(head.data(), bytes), .bytes = bytes};
 }
 
 LogGeneration FindGeneration(const FileKey& key, const LogFingerprint& fingerprint, uint64_t size,
@@ -75,23 +72,47 @@ LogGeneration FindGeneration(const FileKey& key, const LogFingerprint& fingerpri
 
 LogFile::LogFile(OpenedLog opened, Options options, CommittedPosition committed)
     : fd_(std::move(opened.fd)),
+      archive_(options.compressed ? std::make_unique<GzipReader>(fd_.get()) : nullptr),
       key_(opened.key),
+      identity_(options.identity.value_or(opened.key)),
       options_(std::move(options)),
       committed_(std::move(committed)),
-      size_(opened.size) {
+      size_(archive_ ? archive_->size() : opened.size),
+      declared_size_(size_) {
   streams_[1].name = ParsedLine::kStdout;
   streams_[2].name = ParsedLine::kStderr;
+  if (options_.treatment != nullptr && options_.treatment->join) {
+    for (Stream& stream : streams_) {
+      stream.joiner =
+          std::make_unique<LineJoiner>(options_.treatment->join, options_.max_line_bytes);
+    }
+  }
   Identify();
+}
+
+ssize_t LogFile::ReadAt(char* into, size_t bytes, uint64_t offset) const {
+  return archive_ ? archive_->ReadAt(into, bytes, offset)
+                  : ReadFileAt(fd_.get(), into, bytes, offset);
+}
+
+uint64_t LogFile::damaged_bytes() const {
+  return archive_ && declared_size_ > archive_->size() ? declared_size_ - archive_->size() : 0;
+}
+
+LogFingerprint LogFile::ReadFingerprint() const {
+  char head[kMaxFingerprintBytes];
+  const ssize_t n = ReadAt(head, sizeof head, 0);
+  return n <= 0 ? LogFingerprint() : LogFingerprint::Of({head, static_cast<size_t>(n)});
 }
 
 bool LogFile::Identify() {
   if (fingerprint_.complete()) return true;
-  fingerprint_ = LogFingerprint::Of(fd_.get());
+  fingerprint_ = ReadFingerprint();
   if (!fingerprint_.complete()) return false;
-  LogGeneration generation = FindGeneration(key_, fingerprint_, size_, committed_);
+  LogGeneration generation = FindGeneration(identity_, fingerprint_, size_, committed_);
   // Begun again in front of our eyes, with the same first line as before.
   if (fingerprint_.hash == last_fingerprint_ && generation.number <= last_number_) {
-    generation = {.file_id = GenerationId(key_, fingerprint_.hash, last_number_ + 1),
+    generation = {.file_id = GenerationId(identity_, fingerprint_.hash, last_number_ + 1),
                   .number = last_number_ + 1};
   }
   Choose(generation);
@@ -107,11 +128,11 @@ void LogFile::Choose(const LogGeneration& generation) {
     const auto committed = committed_ ? committed_(stream.file_id) : std::nullopt;
     stream.end = std::max(committed.value_or(0), position_);
     stream.chunk = {};
+    if (stream.joiner) (void)stream.joiner->Flush();
   }
   parser_.reset();
   overlap_.assign(std::min<uint64_t>(kOverlapBytes, position_), '\0');
-  const ssize_t n =
-      ReadAt(fd_.get(), overlap_.data(), overlap_.size(), position_ - overlap_.size());
+  const ssize_t n = ReadAt(overlap_.data(), overlap_.size(), position_ - overlap_.size());
   overlap_.resize(n < 0 ? 0 : static_cast<size_t>(n));
   // Inside a line: its beginning was handed over as a cut one.
   skipping_ = !overlap_.empty() && overlap_.back() != '\n';
@@ -123,12 +144,18 @@ void LogFile::ContinueAs(LogGeneration generation) {
   Choose(generation);
 }
 
+void LogFile::SkipToEnd() {
+  position_ = handed_over_ = std::max(position_, size_);
+  for (Stream& stream : streams_) stream.end = std::max(stream.end, position_);
+}
+
 bool LogFile::WasTruncated() {
+  if (archive_) return false;
   struct stat status{};
   if (fstat(fd_.get(), &status) != 0 || static_cast<uint64_t>(status.st_size) < position_)
     return true;
   std::array<char, kOverlapBytes> now{};
-  const ssize_t n = ReadAt(fd_.get(), now.data(), overlap_.size(), position_ - overlap_.size());
+  const ssize_t n = ReadAt(now.data(), overlap_.size(), position_ - overlap_.size());
   return n < 0 || std::string_view(now.data(), static_cast<size_t>(n)) != overlap_;
 }
 
@@ -136,9 +163,8 @@ bool LogFile::SharesBytesWith(const LogFile& other) const {
   const uint64_t end = std::min(size_, other.size_);
   const size_t bytes = std::min<uint64_t>(end, kMaxFingerprintBytes);
   std::array<char, kMaxFingerprintBytes> ours{}, theirs{};
-  return ReadAt(fd_.get(), ours.data(), bytes, end - bytes) == static_cast<ssize_t>(bytes) &&
-         ReadAt(other.fd_.get(), theirs.data(), bytes, end - bytes) ==
-             static_cast<ssize_t>(bytes) &&
+  return ReadAt(ours.data(), bytes, end - bytes) == static_cast<ssize_t>(bytes) &&
+         other.ReadAt(theirs.data(), bytes, end - bytes) == static_cast<ssize_t>(bytes) &&
          ours == theirs;
 }
 
@@ -155,7 +181,7 @@ std::vector<std::pair<uint64_t, uint64_t>> LogFile::Positions() const {
 bool LogFile::Changed() {
   struct stat status{};
   if (fstat(fd_.get(), &status) != 0) return false;
-  size_ = static_cast<uint64_t>(status.st_size);
+  size_ = archive_ ? archive_->size() : static_cast<uint64_t>(status.st_size);
   modified_ns_ = int64_t{status.st_mtim.tv_sec} * kNsPerSecond + status.st_mtim.tv_nsec;
   unlinked_ = status.st_nlink == 0;
   return size_ != position_;
@@ -164,7 +190,7 @@ bool LogFile::Changed() {
 Result<std::string_view> LogFile::ReadFrom(uint64_t offset, size_t max_bytes,
                                            std::string& scratch) const {
   if (scratch.size() < max_bytes) scratch.resize(max_bytes);
-  const ssize_t n = ReadAt(fd_.get(), scratch.data(), max_bytes, offset);
+  const ssize_t n = ReadAt(scratch.data(), max_bytes, offset);
   if (n < 0)
     return FailErrno(errno, "reading log {}",
                      options_.labels.empty() ? "" : options_.labels.front().second);
@@ -173,9 +199,7 @@ Result<std::string_view> LogFile::ReadFrom(uint64_t offset, size_t max_bytes,
 
 // The bytes that were there have gone. What was unfinished is all there will be of it.
 void LogFile::EndGeneration(LogSlice& slice) {
-  if (parser_) {
-    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
-  }
+  FlushRecords(slice, true);
   CloseChunks(slice);
   slice.truncated = true;
   slice.more = true;
@@ -195,7 +219,7 @@ void LogFile::EndGeneration(LogSlice& slice) {
 // A file that was truncated under a writer that does not append begins with a hole, as does a
 // sparse one: nothing was ever written there. False: no hole here.
 bool LogFile::SkipHole(std::string_view text) {
-  if (text.empty() || text.front() != '\0') return false;
+  if (text.empty() || text.front() != '\0' || archive_) return false;
   const off_t at = lseek(fd_.get(), static_cast<off_t>(position_), SEEK_DATA);
   const uint64_t next = at >= 0 ? static_cast<uint64_t>(at) : errno == ENXIO ? size_ : position_;
   if (next <= position_) return false;
@@ -215,7 +239,11 @@ Result<LogSlice> LogFile::Read(std::string& scratch, size_t max_bytes) {
     return slice;
   }
   // The same size may be another text; what was written since the last look is read once more.
-  if (size_ == position_ && modified_ns_ == read_modified_ns_) return slice;
+  if (size_ == position_ && modified_ns_ == read_modified_ns_) {
+    FlushQuiet(slice);
+    return slice;
+  }
+  quiet_looks_ = 0;
   read_modified_ns_ = modified_ns_;
   const size_t overlap = overlap_.size();
   const uint64_t from = position_ - overlap;
@@ -240,6 +268,8 @@ Result<LogSlice> LogFile::Read(std::string& scratch, size_t max_bytes) {
   TakeLines(text.substr(overlap), slice);
   CloseChunks(slice);
   slice.more = size_ > end;
+  slice.waits = std::ranges::any_of(
+      streams_, [](const Stream& stream) { return stream.joiner && stream.joiner->waits(); });
   return slice;
 }
 
@@ -250,7 +280,7 @@ Result<LogSlice> LogFile::Finish(std::string& scratch) {
     FAULTLINE_ASSIGN(const std::string_view head, ReadFrom(0, kMaxFingerprintBytes, scratch));
     if (head.empty()) return slice;
     fingerprint_ = {.hash = XXH3_64bits(head.data(), head.size()), .bytes = head.size()};
-    Choose(FindGeneration(key_, fingerprint_, size_, committed_));
+    Choose(FindGeneration(identity_, fingerprint_, size_, committed_));
   }
   FAULTLINE_ASSIGN(const std::string_view rest,
                    ReadFrom(position_, options_.max_line_bytes, scratch));
@@ -259,9 +289,7 @@ Result<LogSlice> LogFile::Finish(std::string& scratch) {
     slice.bytes += rest.size();
     Advance(rest);
   }
-  if (parser_) {
-    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
-  }
+  FlushRecords(slice, true);
   CloseChunks(slice);
   return slice;
 }
@@ -332,23 +360,62 @@ void LogFile::TakeRecord(ParsedLine&& parsed, LogSlice& slice) {
   slice.lost_too_long += parsed.cut_bytes;
   slice.malformed += parsed.malformed ? 1 : 0;
   if (!parsed.ready) return;
+  if (parsed.record.body.ends_with('\r')) parsed.record.body.pop_back();
   Stream& stream = StreamOf(parsed.stream);
-  if (parsed.record.offset < stream.end) return;  // handed over before a restart
+  if (!stream.joiner) return KeepRecord(stream, std::move(parsed), slice);
+  if (auto ended = stream.joiner->Feed(std::move(parsed)))
+    KeepRecord(stream, *std::move(ended), slice);
+}
+
+void LogFile::KeepRecord(Stream& stream, ParsedLine&& parsed, LogSlice& slice) {
   LogChunk::Record& record = parsed.record;
-  if (record.body.ends_with('\r')) record.body.pop_back();
+  if (record.offset < stream.end) return;  // handed over before a restart
   if (parsed.cut_bytes > 0)
     record.attributes.emplace_back("log.cut_bytes", std::to_string(parsed.cut_bytes));
-  if (record.severity == v1::SEVERITY_UNSPECIFIED) record.severity = SeverityOfText(record.body);
+  if (options_.treatment != nullptr) {
+    // Asking for the time of every record would cost as much as its parsing.
+    const bool asks = options_.treatment->text != nullptr && options_.clock != nullptr;
+    options_.treatment->Finish(record, asks ? options_.clock->UnixNs() : 0);
+  } else if (record.severity == v1::SEVERITY_UNSPECIFIED) {
+    record.severity = SeverityOfText(record.body);
+  }
   ++slice.lines;
   stream.chunk.records.push_back(std::move(record));
+}
+
+// What waits for more is all there will be.
+void LogFile::FlushRecords(LogSlice& slice, bool parser_too) {
+  if (parser_ && parser_too) {
+    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
+  }
+  for (Stream& stream : streams_) {
+    if (!stream.joiner) continue;
+    if (auto last = stream.joiner->Flush()) KeepRecord(stream, *std::move(last), slice);
+  }
+}
+
+// Nothing has come for two looks: what may belong to the last record would have been here.
+void LogFile::FlushQuiet(LogSlice& slice) {
+  const bool waits = std::ranges::any_of(
+      streams_, [](const Stream& stream) { return stream.joiner && stream.joiner->waits(); });
+  if (!waits) return;
+  slice.waits = ++quiet_looks_ < 2;
+  if (slice.waits) return;
+  FlushRecords(slice, false);
+  CloseChunks(slice);
+}
+
+uint64_t LogFile::BeginOfUnfinished(const Stream& stream) const {
+  uint64_t begin = parser_ ? parser_->unfinished(stream.name).value_or(position_) : position_;
+  if (stream.joiner) begin = std::min(begin, stream.joiner->offset().value_or(begin));
+  return begin;
 }
 
 void LogFile::CloseChunks(LogSlice& slice) {
   uint64_t safe = position_;  // nothing before it is needed again
   bool any = false;
   for (Stream& stream : streams_) {
-    const uint64_t begun =
-        parser_ ? parser_->unfinished(stream.name).value_or(position_) : position_;
+    const uint64_t begun = BeginOfUnfinished(stream);
     safe = std::min(safe, begun);
     if (stream.chunk.records.empty()) continue;
     LogChunk chunk = std::exchange(stream.chunk, {});

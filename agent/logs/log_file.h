@@ -3,7 +3,9 @@
 // (log_tailer.h). Used on the agent's thread.
 //
 // Identity. A generation of a file is (device, inode, first line up to kMaxFingerprintBytes,
-// number); its hash is the file_id under which the aggregator stores each offset once. The first
+// number); its hash is the file_id under which the aggregator stores each offset once. Where a
+// folder is one container's, it is (folder, first line, number): so the compressed copy that
+// rotation makes is the same log, and is read on where the file that is gone was left. The first
 // line of a log has a time stamp nearly always, so that a truncated and re-used file gets another
 // identity; where it has none (a banner), the number tells generations apart. A truncation is seen
 // by the size, or by the bytes before the position, which are read again with every slice.
@@ -18,8 +20,11 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/logs/gzip_reader.h"
+#include "agent/logs/line_joiner.h"
 #include "agent/logs/log_parser.h"
 #include "agent/logs/log_roots.h"
+#include "agent/logs/log_treatment.h"
 
 namespace faultline {
 
@@ -34,7 +39,7 @@ struct LogFingerprint {
   uint64_t hash = 0;
   size_t bytes = 0;
   bool complete() const { return bytes > 0; }
-  static LogFingerprint Of(int fd);
+  static LogFingerprint Of(std::string_view head);
 };
 
 // The id of the newest generation known for this file and fingerprint, and where to go on in it.
@@ -58,6 +63,7 @@ struct LogSlice {
   uint64_t unread = 0;         // when truncated: bytes known to have been there and not read
   bool truncated = false;      // a new generation began; `ended` may be found in a copy
   bool more = false;           // there is more to read now
+  bool waits = false;          // a record waits for lines that may belong to it: look again
   LogGeneration ended;  // when truncated: the generation that has ended, and where we were in it
   uint64_t ended_fingerprint = 0;
 };
@@ -67,7 +73,11 @@ class LogFile {
   struct Options {
     uint32_t max_line_bytes = 1 << 20;
     std::vector<std::pair<std::string, std::string>> labels;  // sorted by name, without `stream`
-    std::string_view parser;  // empty: cri or docker, by the first byte
+    std::string_view parser;          // empty: cri or docker, by the first byte
+    std::optional<FileKey> identity;  // in place of device and inode
+    bool compressed = false;
+    const LogTreatment* treatment = nullptr;  // outlives the file
+    const Clock* clock = nullptr;
   };
 
   LogFile(OpenedLog opened, Options options, CommittedPosition committed);
@@ -81,6 +91,8 @@ class LogFile {
   // Takes over the identity and position that another file had: this one is its copy.
   void ContinueAs(LogGeneration generation);
 
+  // What is unread is given up.
+  void SkipToEnd();
   // Looks, without taking note: Read will say so.
   bool WasTruncated();
   // The last bytes that both have are the same: the shorter one is a beginning of the other.
@@ -89,6 +101,10 @@ class LogFile {
   std::vector<std::pair<uint64_t, uint64_t>> Positions() const;
 
   const FileKey& key() const { return key_; }
+  const FileKey& identity() const { return identity_; }
+  bool compressed() const { return archive_ != nullptr; }
+  // A compressed file says how much it holds; what damage has taken of that.
+  uint64_t damaged_bytes() const;
   uint64_t file_id() const { return generation_.file_id; }
   uint64_t position() const { return position_; }
   uint64_t size() const { return size_; }
@@ -109,22 +125,31 @@ class LogFile {
     uint64_t file_id = 0;
     uint64_t end = 0;  // records before it were handed over
     LogChunk chunk;
+    std::unique_ptr<LineJoiner> joiner;  // where records have several lines
   };
 
   void EndGeneration(LogSlice& slice);
   void Choose(const LogGeneration& generation);
+  ssize_t ReadAt(char* into, size_t bytes, uint64_t offset) const;
+  LogFingerprint ReadFingerprint() const;
   Result<std::string_view> ReadFrom(uint64_t offset, size_t max_bytes, std::string& scratch) const;
   bool SkipHole(std::string_view text);
   void ChooseParser(char first);
   void TakeLines(std::string_view text, LogSlice& slice);
   void TakeLine(std::string_view text, uint64_t offset, uint64_t end_offset, LogSlice& slice);
   void TakeRecord(ParsedLine&& parsed, LogSlice& slice);
+  void KeepRecord(Stream& stream, ParsedLine&& parsed, LogSlice& slice);
+  void FlushRecords(LogSlice& slice, bool parser_too);
+  void FlushQuiet(LogSlice& slice);
+  uint64_t BeginOfUnfinished(const Stream& stream) const;
   void Advance(std::string_view taken);
   void CloseChunks(LogSlice& slice);
   Stream& StreamOf(std::string_view name);
 
   FileDescriptor fd_;
+  std::unique_ptr<GzipReader> archive_;
   const FileKey key_;
+  const FileKey identity_;
   const Options options_;
   const CommittedPosition committed_;
   std::unique_ptr<LogParser> parser_;
@@ -138,6 +163,8 @@ class LogFile {
   int64_t read_modified_ns_ = 0;
   bool unlinked_ = false;
   bool skipping_ = false;          // inside a line that was cut
+  int quiet_looks_ = 0;            // without growth, while a record waits
+  uint64_t declared_size_ = 0;     // of a compressed file
   std::string overlap_;            // the last bytes before position_
   uint64_t last_fingerprint_ = 0;  // of the generation before this one
   uint32_t last_number_ = 0;

@@ -17,6 +17,14 @@ bool IsDigits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Takes the ending off: what is left is the name before compression.
+bool TakeGzipEnding(std::string_view& name) {
+  constexpr std::string_view kEnding = ".gz";
+  if (!name.ends_with(kEnding)) return false;
+  name.remove_suffix(kEnding.size());
+  return true;
+}
+
 bool IsCompressedOrPartial(std::string_view name) {
   for (const std::string_view suffix : {".gz", ".tmp", ".bz2", ".xz", ".zst", ".zip", ".swp"}) {
     if (name.ends_with(suffix)) return true;
@@ -129,8 +137,13 @@ std::optional<size_t> PodLogStem(std::string_view name, bool& rotated) {
 
 std::optional<LogFileRole> PodRole(const LogFolder& folder, std::string_view name) {
   LogFileRole role;
+  role.compressed = TakeGzipEnding(name);
   const auto stem = PodLogStem(name, role.rotated);
-  if (!stem) return std::nullopt;
+  if (!stem || (role.compressed && !role.rotated) || IsCompressedOrPartial(name))
+    return std::nullopt;
+  role.owns_folder = true;
+  role.order = name;
+  role.only_if_known = role.compressed;
   role.name_space = folder.name_space;
   role.pod = folder.pod;
   role.container = folder.container;
@@ -154,12 +167,20 @@ std::optional<LogFileRole> ContainerLinkRole(const LogFolder& folder, std::strin
 }
 
 std::optional<LogFileRole> DockerRole(const LogFolder& folder, std::string_view name) {
+  const bool compressed = TakeGzipEnding(name);
   const size_t at = name.find("-json.log");
   if (at == std::string_view::npos) return std::nullopt;
   const size_t stem = at + std::string_view("-json.log").size();
   LogFileRole role;
   role.rotated = name.size() > stem;
+  role.compressed = role.only_if_known = compressed;
+  role.owns_folder = true;
+  if ((compressed && !role.rotated) || IsCompressedOrPartial(name)) return std::nullopt;
   if (role.rotated && (name[stem] != '.' || !IsDigits(name.substr(stem + 1)))) return std::nullopt;
+  // The higher the number, the older.
+  const auto number = role.rotated ? ParseUint(name.substr(stem + 1)) : std::nullopt;
+  role.order =
+      fmt::format("{:09}", 999'999'999 - std::min<uint64_t>(number.value_or(0), 999'999'999));
   role.container = folder.container;
   role.job = "docker";
   role.filename = Below(folder.path, name.substr(0, stem));
@@ -213,7 +234,6 @@ std::vector<std::string> LogRootFolders(const v1::LogsConfig& config) {
 }
 
 std::optional<LogFileRole> RoleOf(const LogFolder& folder, std::string_view name) {
-  if (IsCompressedOrPartial(name)) return std::nullopt;
   switch (folder.kind) {
     case LogFolderKind::kPodContainer:
       return PodRole(folder, name);
@@ -224,7 +244,7 @@ std::optional<LogFileRole> RoleOf(const LogFolder& folder, std::string_view name
     case LogFolderKind::kFiles:
       break;
   }
-  return PlainRole(folder, name);
+  return IsCompressedOrPartial(name) ? std::nullopt : PlainRole(folder, name);
 }
 
 }  // namespace faultline

@@ -43,6 +43,10 @@ struct LogFileRole {
   // A leftover of rotation that no pattern asks for: worth reading only if its beginning was read
   // before.
   bool only_if_known = false;
+  bool compressed = false;
+  // The log is told by its folder and first line, whatever its inode.
+  bool owns_folder = false;
+  std::string order;  // of rotated files, where their names say it
 };
 
 struct FoundLogFolders {
@@ -56,7 +60,7 @@ constexpr size_t kMaxLogFolders = 20'000;
 FoundLogFolders FindLogFolders(const FsRoot& fs, const v1::LogsConfig& config);
 // The configured roots: nothing outside them is ever read.
 std::vector<std::string> LogRootFolders(const v1::LogsConfig& config);
-// nullopt: not a log file, or compressed, or half written.
+// nullopt: not a log file, or compressed by others than kubelet or Docker, or half written.
 std::optional<LogFileRole> RoleOf(const LogFolder& folder, std::string_view name);
 
 }  // namespace faultline

@@ -17,6 +17,11 @@ constexpr size_t kMaxEnded = 8;
 constexpr size_t kKeptScratchBytes = 512 << 10;
 constexpr int64_t kPollNs = kNsPerSecond;
 constexpr int64_t kCopyWaitNs = 10 * kNsPerSecond;
+constexpr int64_t kKeepLossNs = 3600 * kNsPerSecond;  // what a container lost is told after its end
+
+int64_t ToNs(const google::protobuf::Duration& duration) {
+  return duration.seconds() * kNsPerSecond + duration.nanos();
+}
 
 // One descriptor a file: the usual soft limit of 1024 is for programs that use select.
 void RaiseOpenFiles() {
@@ -29,11 +34,12 @@ void RaiseOpenFiles() {
 }  // namespace
 
 LogTailer::LogTailer(const HostView& host, const v1::LogsConfig& config,
-                     CommittedPosition committed, std::span<LogObserver* const> observers,
-                     LogTailerLimits limits)
+                     std::shared_ptr<const LogTreatments> treatments, CommittedPosition committed,
+                     std::span<LogObserver* const> observers, LogTailerLimits limits)
     : host_(host),
       config_(config),
       committed_(std::move(committed)),
+      treatments_(std::move(treatments)),
       observers_(observers.begin(), observers.end()),
       limits_(limits),
       roots_(host.fs, LogRootFolders(config)) {
@@ -65,8 +71,16 @@ Result<void> LogTailer::Wake(Emitter& out) {
       ScanFolder(folder->second);
   }
   if (Now() >= next_poll_ns_) EnqueuePolled();
-  const bool taken = EmitPending(out) && ReadQueued(out);
+  Room room = EmitPending(out);
+  const bool taken = room != Room::kNone && ReadQueued(out, room) && room == Room::kAll;
   if (taken) Reap(out);
+  // Nothing is taken, but what is held has its limits all the same.
+  std::vector<FileKey> over;
+  if (!taken) GiveUp(over);
+  for (const FileKey& key : over) {
+    Forget(key, files_.at(key));
+    files_.erase(key);
+  }
   if (scratch_.capacity() > kKeptScratchBytes) std::string().swap(scratch_);
   // More to read: at once, but let others have their turn. Growing or full: after a rest. Else:
   // when something changes.
@@ -87,7 +101,7 @@ void LogTailer::Enqueue(const FileKey& key, Tracked& tracked) {
 void LogTailer::EnqueuePolled() {
   next_poll_ns_ = Now() + kPollNs;
   for (auto& [key, tracked] : files_) {
-    if (!tracked.watched || tracked.names == 0) Enqueue(key, tracked);
+    if (!tracked.watched || tracked.names == 0 || tracked.waits) Enqueue(key, tracked);
   }
 }
 
@@ -103,8 +117,13 @@ bool LogTailer::Blocked(Tracked& tracked) {
   return true;
 }
 
+bool LogTailer::IsAtRisk(const FileKey& key) const {
+  const auto file = files_.find(key);
+  return file == files_.end() || file->second.names == 0;
+}
+
 // False: the pipeline is full.
-bool LogTailer::ReadQueued(Emitter& out) {
+bool LogTailer::ReadQueued(Emitter& out, Room room) {
   size_t budget = limits_.pass_bytes;
   // Each file at most as often as it takes to use the budget up; blocked ones come round again next
   // pass.
@@ -115,6 +134,10 @@ bool LogTailer::ReadQueued(Emitter& out) {
     const auto found = files_.find(key);
     if (found == files_.end()) continue;
     Tracked& tracked = found->second;
+    if (room == Room::kAtRisk && tracked.names > 0) {
+      queue_.push_back(key);
+      continue;
+    }
     tracked.queued = false;
     if (Blocked(tracked)) {
       Enqueue(key, tracked);
@@ -130,35 +153,39 @@ bool LogTailer::ReadQueued(Emitter& out) {
     }
     budget -= std::min(budget, std::max<size_t>(slice->scanned, 64));
     TakeSlice(key, tracked, std::move(*slice));
-    if (!EmitPending(out)) return false;
+    room = EmitPending(out);
+    if (room == Room::kNone) return false;
   }
-  return true;
+  return room == Room::kAll;
 }
 
 void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice) {
   Account(tracked, slice);
   if (slice.truncated) {
-    tracked.ended.push_back({slice.ended, slice.ended_fingerprint, slice.unread, Now()});
+    tracked.ended.push_back({slice.ended, slice.ended_fingerprint,
+                             slice.ended.position + slice.unread, slice.unread, Now()});
     if (tracked.ended.size() > kMaxEnded) tracked.ended.erase(tracked.ended.begin());
     tracked.rewritten = true;
     ContinueCopies(key, tracked);
+    MatchCopies(key, tracked);
     changed_.insert(tracked.folder);
   }
   if (slice.bytes > 0 || slice.truncated) {
     tracked.grown_ns = Now();
     active_ = true;
   }
-  tracked.drained = !slice.more;
+  tracked.drained = !slice.more && !slice.waits;
+  tracked.waits = slice.waits;
   if (slice.more) Enqueue(key, tracked);
-  Queue(slice);
+  Queue(key, slice);
 }
 
-void LogTailer::Queue(LogSlice& slice) {
+void LogTailer::Queue(const FileKey& key, LogSlice& slice) {
   for (LogChunk& chunk : slice.chunks) {
     for (LogObserver* observer : observers_) {
       if (!chunk.records.empty()) observer->Observe(chunk);
     }
-    pending_.push_back(std::move(chunk));
+    pending_.push_back({key, std::move(chunk)});
   }
 }
 
@@ -181,55 +208,83 @@ void LogTailer::Account(Tracked& tracked, const LogSlice& slice) {
   if (slice.lost_too_long > 0) subject.lost_bytes["too_long"] += slice.lost_too_long;
 }
 
-bool LogTailer::EmitPending(Emitter& out) {
-  while (!pending_.empty()) {
-    if (!out.Logs(std::move(pending_.front()))) {
+// What is left then waits in its file, or, if that has no name any more, for room on the disk.
+LogTailer::Room LogTailer::EmitPending(Emitter& out) {
+  Room room = Room::kAll;
+  for (auto at = pending_.begin(); at != pending_.end();) {
+    at->chunk.at_risk = IsAtRisk(at->key);
+    if (room == Room::kAtRisk && !at->chunk.at_risk) {
+      ++at;
+    } else if (out.Logs(std::move(at->chunk))) {
+      at = pending_.erase(at);
+    } else {
       active_ = true;
-      return false;
+      room = at->chunk.at_risk ? Room::kNone : Room::kAtRisk;
+      if (room == Room::kNone) break;
+      ++at;
     }
-    pending_.pop_front();
   }
-  return true;
+  return room;
 }
 
-// Files that nobody names any more, truncations that no copy was found for.
+// Files that nobody names any more, compressed ones that were read, truncations that no copy was
+// found for.
 void LogTailer::Reap(Emitter& out) {
-  uint64_t held_bytes = 0;
   std::vector<FileKey> over;
   for (auto& [key, tracked] : files_) {
     SettleTruncations(tracked);
-    if (tracked.names > 0) continue;
-    const uint64_t unread = tracked.file->unread_bytes();
-    held_bytes += tracked.file->unlinked() ? unread : 0;
-    const bool quiet =
-        tracked.drained && !tracked.queued && Now() - tracked.grown_ns >= limits_.linger_ns;
-    if (quiet || GiveUp(tracked, held_bytes)) over.push_back(key);
+    const bool quiet = tracked.drained && !tracked.queued;
+    const bool is_over = tracked.names == 0 ? Now() - tracked.grown_ns >= limits_.linger_ns
+                                            : tracked.file->compressed();
+    if (quiet && is_over) over.push_back(key);
   }
-  for (const FileKey& key : over) {
-    Tracked& tracked = files_.at(key);
-    if (tracked.drained && !tracked.copy_of) {
+  const size_t drained = over.size();
+  GiveUp(over);
+  for (size_t i = 0; i < over.size(); ++i) {
+    Tracked& tracked = files_.at(over[i]);
+    if (i < drained && !tracked.copy_of) {
       if (auto last = tracked.file->Finish(scratch_); last) {
         Account(tracked, *last);
-        Queue(*last);
+        Queue(over[i], *last);
       }
+      if (const uint64_t damaged = tracked.file->damaged_bytes(); damaged > 0)
+        tracked.subject->lost_bytes["damaged"] += damaged;
     }
-    Forget(tracked);
-    files_.erase(key);
-    if (!EmitPending(out)) return;
+    Forget(over[i], tracked);
+    files_.erase(over[i]);
+    if (EmitPending(out) != Room::kAll) return;
   }
 }
 
-bool LogTailer::GiveUp(Tracked& tracked, uint64_t held_bytes) {
-  const bool too_much = tracked.file->unlinked() && held_bytes > limits_.held_bytes;
-  const bool too_long = Now() - tracked.grown_ns > limits_.held_ns;
-  if (!too_much && !too_long) return false;
-  const uint64_t unread = tracked.file->unread_bytes();
-  if (unread > 0)
-    tracked.subject->lost_bytes[too_much ? "held_too_large" : "held_too_long"] += unread;
-  return true;
+// Of the files that have lost their names the oldest go when all of them hold too much, or hold it
+// for too long. What was not read of them is counted.
+void LogTailer::GiveUp(std::vector<FileKey>& over) {
+  std::vector<std::pair<int64_t, FileKey>> held;
+  uint64_t unread = 0;
+  for (auto& [key, tracked] : files_) {
+    if (tracked.names > 0) continue;
+    tracked.file->Changed();
+    if (tracked.drained && tracked.file->unread_bytes() == 0) continue;
+    held.emplace_back(tracked.grown_ns, key);
+    unread += tracked.file->unlinked() ? tracked.file->unread_bytes() : 0;
+  }
+  if (held.empty()) return;
+  std::ranges::sort(held);
+  const int64_t oldest_ns = Now() - ToNs(config_.held_max_age());
+  for (const auto& [since_ns, key] : held) {
+    const bool too_much = unread > config_.held_max_bytes();
+    if (!too_much && since_ns >= oldest_ns) return;
+    Tracked& tracked = files_.at(key);
+    if (std::ranges::find(over, key) != over.end()) continue;
+    const uint64_t lost = tracked.file->unread_bytes();
+    unread -= tracked.file->unlinked() ? std::min(unread, lost) : 0;
+    if (lost > 0) tracked.subject->lost_bytes[too_much ? "held_max_bytes" : "held_max_age"] += lost;
+    tracked.file->SkipToEnd();  // if a compressed copy turns up, it must not undo what was counted
+    over.push_back(key);
+  }
 }
 
-void LogTailer::Forget(Tracked& tracked) {
+void LogTailer::Forget(const FileKey& key, Tracked& tracked) {
   for (const auto& [file_id, position] : tracked.file->Positions()) {
     if (recent_.insert_or_assign(file_id, position).second) recent_order_.push_back(file_id);
   }
@@ -237,6 +292,10 @@ void LogTailer::Forget(Tracked& tracked) {
     recent_.erase(recent_order_.front());
     recent_order_.pop_front();
   }
+  const auto folder = folders_.find(tracked.folder);
+  if (!tracked.file->compressed() || folder == folders_.end()) return;
+  folder->second.names.erase(tracked.name);
+  folder->second.ignored[key] = tracked.modified_ns;
 }
 
 void LogTailer::SettleTruncations(Tracked& tracked) {
@@ -276,7 +335,13 @@ void LogTailer::EmitMetrics(Emitter& out) {
     }
   }
   out.Sample(kFiles, {}, static_cast<double>(files_.size()));
-  std::erase_if(subjects_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  std::erase_if(subjects_, [&](const auto& entry) {
+    Subject& subject = *entry.second;
+    if (entry.second.use_count() > 1) subject.gone_ns = 0;
+    if (entry.second.use_count() > 1) return false;
+    if (subject.gone_ns == 0) subject.gone_ns = Now();
+    return subject.lost_bytes.empty() || Now() - subject.gone_ns > kKeepLossNs;
+  });
   if (newly_refused_ > 0) out.Dropped("refused_file", std::exchange(newly_refused_, 0));
   if (beyond_limit_ > 0) out.Dropped("too_many_files", std::exchange(beyond_limit_, 0));
 }

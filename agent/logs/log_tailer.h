@@ -3,8 +3,9 @@
 // (log_folders.h), opens only what is inside the configured roots (log_roots.h), is woken by
 // inotify and rescans slowly in case that missed something, reads a slice of each file in turn
 // (log_file.h), so that a noisy file cannot delay a quiet one, and stops when the pipeline is full:
-// then the files are the queue. A file that was renamed or deleted is held until it is drained,
-// within limits that are counted. Owned by the agent, used on its thread.
+// then the files are the queue, and only those that are gone by name are read on, into the spool. A
+// file that was renamed or deleted is held until it is drained, within logs.held_max_bytes and
+// held_max_age; what is given up is counted to the byte. Owned by the agent, used on its thread.
 #pragma once
 
 #include <deque>
@@ -21,6 +22,7 @@
 #include "agent/logs/log_file.h"
 #include "agent/logs/log_folders.h"
 #include "agent/logs/log_observer.h"
+#include "agent/logs/log_treatment.h"
 #include "common/folder_watch.h"
 #include "faultline/v1/config.pb.h"
 
@@ -31,9 +33,7 @@ struct LogTailerLimits {
   size_t pass_bytes = 4 << 20;       // of all files in one pass
   int64_t rest_ns = 100 * kNsPerMs;  // between passes while files grow
   int64_t rescan_ns = 10 * kNsPerSecond;
-  int64_t linger_ns = 5 * kNsPerSecond;     // a file without a name may still be written to
-  uint64_t held_bytes = uint64_t{1} << 30;  // unread in files that are deleted
-  int64_t held_ns = 3600 * kNsPerSecond;
+  int64_t linger_ns = 5 * kNsPerSecond;  // a file without a name may still be written to
   size_t files = 20'000;
 };
 
@@ -41,7 +41,8 @@ class LogTailer final : public Collector {
  public:
   // `committed` says how far a file was handed over for good, before this start; it outlives the
   // tailer.
-  LogTailer(const HostView& host, const v1::LogsConfig& config, CommittedPosition committed,
+  LogTailer(const HostView& host, const v1::LogsConfig& config,
+            std::shared_ptr<const LogTreatments> treatments, CommittedPosition committed,
             std::span<LogObserver* const> observers = {}, LogTailerLimits limits = {});
   ~LogTailer() override;
 
@@ -57,13 +58,16 @@ class LogTailer final : public Collector {
     uint64_t bytes = 0;
     uint64_t malformed = 0;
     std::map<std::string, uint64_t> lost_bytes;  // by reason
+    int64_t gone_ns = 0;                         // since when it has no file
   };
   // A generation that was cut off its file: a copy of it may turn up (copytruncate).
   struct Ended {
     LogGeneration generation;
     uint64_t fingerprint = 0;
-    uint64_t unread = 0;
+    uint64_t size = 0;    // as last seen
+    uint64_t unread = 0;  // of that, and not found in a copy
     int64_t since_ns = 0;
+    void FoundIn(const LogFile& copy);
   };
   using FolderKey = std::pair<std::string, LogFolderKind>;
   struct Tracked {
@@ -79,6 +83,8 @@ class LogTailer final : public Collector {
     std::optional<FileKey> after;    // read only when that one is drained: same log, older
     std::optional<FileKey> copy_of;  // not read unless that one is truncated
     bool rewritten = false;          // truncated itself: may be a copy now
+    bool waits = false;              // to be looked at again, grown or not
+    int64_t modified_ns = 0;         // when it was found
     std::vector<Ended> ended;
   };
   struct Folder {
@@ -89,6 +95,12 @@ class LogTailer final : public Collector {
     bool scanned = false;
   };
   struct Candidate;
+  // Read, and not yet taken by the pipeline.
+  struct Pending {
+    FileKey key;
+    LogChunk chunk;
+  };
+  enum class Room { kAll, kAtRisk, kNone };
 
   void TakeChanges();
   void Walk();
@@ -102,15 +114,18 @@ class LogTailer final : public Collector {
   void Refuse(const std::string& path, const Error& error);
   void Enqueue(const FileKey& key, Tracked& tracked);
   void EnqueuePolled();
-  bool ReadQueued(Emitter& out);
+  bool ReadQueued(Emitter& out, Room room);
+  bool IsAtRisk(const FileKey& key) const;
   void TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice);
-  void Queue(LogSlice& slice);
+  void Queue(const FileKey& key, LogSlice& slice);
   void Account(Tracked& tracked, const LogSlice& slice);
-  bool EmitPending(Emitter& out);
+  Room EmitPending(Emitter& out);
   bool Blocked(Tracked& tracked);
   void Reap(Emitter& out);
-  bool GiveUp(Tracked& tracked, uint64_t held_bytes);
-  void Forget(Tracked& tracked);
+  void GiveUp(std::vector<FileKey>& over);
+  void Forget(const FileKey& key, Tracked& tracked);
+  bool IsReadElsewhere(const Tracked& compressed) const;
+  void MatchCopies(const FileKey& key, Tracked& tracked);
   void SettleTruncations(Tracked& tracked);
   void EmitMetrics(Emitter& out);
   std::optional<uint64_t> Position(uint64_t file_id) const;
@@ -119,6 +134,7 @@ class LogTailer final : public Collector {
   const HostView& host_;
   const v1::LogsConfig config_;
   const CommittedPosition committed_;
+  const std::shared_ptr<const LogTreatments> treatments_;
   const std::vector<LogObserver*> observers_;
   const LogTailerLimits limits_;
   LogRoots roots_;
@@ -126,8 +142,8 @@ class LogTailer final : public Collector {
   std::map<FolderKey, Folder> folders_;
   std::map<FileKey, Tracked> files_;
   std::deque<FileKey> queue_;
-  std::deque<LogChunk>
-      pending_;  // read, not yet taken by the pipeline; at most one slice and one last line
+  std::deque<Pending>
+      pending_;  // at most one slice and one last line, and as much of files at risk
   std::map<std::string, std::shared_ptr<Subject>> subjects_;
   std::set<std::string> refused_;
   std::set<FolderKey> changed_;

@@ -3,6 +3,7 @@
 // not there before depends on its past: the position it was read to, the file that had its name
 // before, the file that it is a copy of.
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include <algorithm>
 
@@ -27,6 +28,18 @@ std::vector<std::pair<std::string, std::string>> StreamLabels(const LogFileRole&
   return labels;
 }
 
+LogOwner OwnerOf(const LogFileRole& role) {
+  return {.name_space = role.name_space,
+          .pod = role.pod,
+          .container = role.container,
+          .file = role.filename};
+}
+
+// In place of device and inode where a folder is one container's.
+FileKey KeyOfFolder(const std::string& path) {
+  return {.device = XXH3_64bits(path.data(), path.size()), .inode = 0};
+}
+
 // `app.log.1` may be a copy of `app.log`.
 bool IsNamedAfter(std::string_view copy, std::string_view original) {
   return copy.size() > original.size() && copy.starts_with(original) &&
@@ -40,6 +53,7 @@ struct LogTailer::Candidate {
   FileKey key;
   LogFileRole role;
   OpenedLog opened;
+  bool was_read = false;  // its beginning, before this start
 };
 
 void LogTailer::TakeChanges() {
@@ -124,7 +138,7 @@ void LogTailer::ScanFolder(Folder& folder) {
   std::vector<Candidate> candidates;
   for (const std::string& name : listed ? *listed : std::vector<std::string>()) {
     const auto role = RoleOf(folder.what, name);
-    if (!role) continue;
+    if (!role || !treatments_->Wanted(OwnerOf(*role))) continue;
     const std::string path = folder.what.path + "/" + name;
     const auto seen = Look(path);
     if (!seen) continue;
@@ -156,8 +170,8 @@ void LogTailer::ScanFolder(Folder& folder) {
   }
   // Oldest first, so that each finds its predecessor.
   std::ranges::stable_sort(candidates, [](const Candidate& a, const Candidate& b) {
-    return std::tuple(a.role.filename, !a.role.rotated, a.opened.modified_ns) <
-           std::tuple(b.role.filename, !b.role.rotated, b.opened.modified_ns);
+    return std::tuple(a.role.filename, !a.role.rotated, a.role.order, a.opened.modified_ns) <
+           std::tuple(b.role.filename, !b.role.rotated, b.role.order, b.opened.modified_ns);
   });
   std::string_view known;  // the log of which an older file had been read
   for (Candidate& candidate : candidates) {
@@ -176,12 +190,11 @@ void LogTailer::ScanFolder(Folder& folder) {
     const auto tracked = files_.find(key);
     if (tracked == files_.end()) {
       folder.names.erase(name);
-      folder.ignored[key] = modified_ns;
+      folder.ignored[key] = modified_ns;  // nothing new in it
     } else if (after && files_.contains(*after)) {
       tracked->second.after = after;
     }
-    if (tracked != files_.end() && tracked->second.file->is_known())
-      known = candidate.role.filename;
+    if (candidate.was_read) known = candidate.role.filename;
   }
   folder.scanned = true;
 }
@@ -196,13 +209,20 @@ void LogTailer::Track(Folder& folder, Candidate& candidate) {
     return;
   }
   const LogFileRole& role = candidate.role;
+  const LogTreatment& treatment = treatments_->Of(OwnerOf(role));
   Tracked tracked;
-  tracked.file =
-      std::make_unique<LogFile>(std::move(candidate.opened),
-                                LogFile::Options{.max_line_bytes = config_.max_line_bytes(),
-                                                 .labels = StreamLabels(role),
-                                                 .parser = role.parser},
-                                [this](uint64_t file_id) { return Position(file_id); });
+  tracked.modified_ns = candidate.opened.modified_ns;
+  tracked.file = std::make_unique<LogFile>(
+      std::move(candidate.opened),
+      LogFile::Options{.max_line_bytes = config_.max_line_bytes(),
+                       .labels = StreamLabels(role),
+                       .parser = role.parser,
+                       .identity = role.owns_folder ? std::optional(KeyOfFolder(folder.what.path))
+                                                    : std::nullopt,
+                       .compressed = role.compressed,
+                       .treatment = &treatment,
+                       .clock = host_.clock},
+      [this](uint64_t file_id) { return Position(file_id); });
   tracked.name = candidate.name;
   tracked.folder = {folder.what.path, folder.what.kind};
   tracked.names = 1;
@@ -211,7 +231,9 @@ void LogTailer::Track(Folder& folder, Candidate& candidate) {
   const std::string path = host_.fs.Path(folder.what.path + "/" + candidate.name);
   tracked.watched = watch_.Watches(folder.what.path) && lstat(path.c_str(), &status) == 0 &&
                     S_ISREG(status.st_mode);
-  const bool is_copy = !tracked.file->is_known() && AdoptCopy(tracked, folder);
+  candidate.was_read = tracked.file->is_known();
+  if (role.compressed && IsReadElsewhere(tracked)) return;
+  const bool is_copy = !role.compressed && !tracked.file->is_known() && AdoptCopy(tracked, folder);
   if (role.only_if_known && !is_copy && !tracked.file->is_known()) return;
   auto& subject = subjects_[fmt::format("{}/{}/{}", role.name_space, role.pod, role.container)];
   if (!subject) {
@@ -222,8 +244,41 @@ void LogTailer::Track(Folder& folder, Candidate& candidate) {
   }
   tracked.subject = subject;
   const FileKey key = tracked.file->key();
+  if (role.owns_folder) MatchCopies(key, tracked);
   const auto placed = files_.emplace(key, std::move(tracked)).first;
   Enqueue(key, placed->second);
+}
+
+// What is beyond the copy was written between copying and truncating.
+void LogTailer::Ended::FoundIn(const LogFile& copy) {
+  unread = size > copy.size() ? size - copy.size() : 0;
+}
+
+// Where a folder is one container's, a copy has the identity of what it is a copy of, and is read
+// on without more ado: all that is left to do is not to count as lost what it holds.
+void LogTailer::MatchCopies(const FileKey& key, Tracked& tracked) {
+  if (tracked.file->identity() == tracked.file->key()) return;
+  for (auto& [other_key, other] : files_) {
+    if (other_key == key || !(other.file->identity() == tracked.file->identity())) continue;
+    for (auto& [original, copy] : {std::pair(&tracked, &other), std::pair(&other, &tracked)}) {
+      for (Ended& ended : original->ended) {
+        if (ended.fingerprint == copy->file->fingerprint().hash) ended.FoundIn(*copy->file);
+      }
+    }
+  }
+}
+
+// A compressed file holds what was read before it was compressed, or is being read from the file
+// that has lost its name.
+bool LogTailer::IsReadElsewhere(const Tracked& compressed) const {
+  const LogFile& file = *compressed.file;
+  if (!file.fingerprint().complete()) return true;
+  if (file.is_known() && file.unread_bytes() == 0) return true;
+  return std::ranges::any_of(files_, [&](const auto& entry) {
+    const LogFile& other = *entry.second.file;
+    return other.identity() == file.identity() &&
+           other.fingerprint().hash == file.fingerprint().hash;
+  });
 }
 
 // True if it is a copy of a file of this folder, made before that one was truncated.
@@ -237,7 +292,7 @@ bool LogTailer::AdoptCopy(Tracked& copy, const Folder& folder) {
     for (Ended& ended : original->second.ended) {
       if (ended.fingerprint != file.fingerprint().hash) continue;
       file.ContinueAs(ended.generation);
-      ended.unread = 0;
+      ended.FoundIn(file);
       return true;
     }
     // … or not yet, or not yet noticed …
@@ -250,7 +305,7 @@ bool LogTailer::AdoptCopy(Tracked& copy, const Folder& folder) {
     }
     // … or while we were away.
     const LogGeneration generation =
-        FindGeneration(key, file.fingerprint(), file.size(),
+        FindGeneration(source.identity(), file.fingerprint(), file.size(),
                        [this](uint64_t file_id) { return Position(file_id); });
     if (generation.known) {
       file.ContinueAs(generation);
@@ -268,7 +323,7 @@ void LogTailer::ContinueCopies(const FileKey& original, Tracked& truncated) {
       copy.copy_of.reset();
       copy.file->Changed();
       copy.file->ContinueAs(ended.generation);
-      ended.unread = 0;
+      ended.FoundIn(*copy.file);
       Enqueue(key, copy);
       break;
     }

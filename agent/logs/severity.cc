@@ -32,60 +32,39 @@ constexpr Word kWords[] = {
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-v1::Severity SeverityOfWord(std::string_view word) {
-  std::array<char, 12> lower{};
-  if (word.empty() || word.size() > lower.size()) return v1::SEVERITY_UNSPECIFIED;
-  std::ranges::transform(word, lower.begin(), [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  });
-  for (const Word& known : kWords) {
-    if (known.text == std::string_view(lower.data(), word.size())) return known.severity;
-  }
-  return v1::SEVERITY_UNSPECIFIED;
-}
-
 std::string_view LettersAt(std::string_view text, size_t at) {
   size_t end = at;
   while (end < text.size() && IsLetter(text[end])) ++end;
   return text.substr(at, end - at);
 }
 
-// `Lmmdd hh:mm:ss.`
-v1::Severity SeverityOfKlog(std::string_view text) {
-  constexpr std::string_view kShape = "L0000 00:00:00.";
-  if (text.size() < kShape.size()) return v1::SEVERITY_UNSPECIFIED;
-  for (size_t i = 1; i < kShape.size(); ++i) {
-    if (kShape[i] == '0' ? !IsDigit(text[i]) : text[i] != kShape[i])
-      return v1::SEVERITY_UNSPECIFIED;
-  }
-  switch (text[0]) {
-    case 'I':
-      return v1::SEVERITY_INFO;
-    case 'W':
-      return v1::SEVERITY_WARN;
-    case 'E':
-      return v1::SEVERITY_ERROR;
-    case 'F':
-      return v1::SEVERITY_FATAL;
-    default:
-      return v1::SEVERITY_UNSPECIFIED;
-  }
+// Whether `level`, `lvl` or `severity` is a member of that name, and the word behind it.
+v1::Severity SeverityBehind(std::string_view text, size_t begin, size_t end) {
+  if (begin > 0 && (IsLetter(text[begin - 1]) || text[begin - 1] == '_'))
+    return v1::SEVERITY_UNSPECIFIED;
+  size_t at = end;
+  const bool quoted = text.substr(at).starts_with('"');
+  at += quoted ? 1 : 0;
+  while (quoted && at < text.size() && text[at] == ' ') ++at;
+  if (at >= text.size() || text[at] != (quoted ? ':' : '=')) return v1::SEVERITY_UNSPECIFIED;
+  ++at;
+  while (at < text.size() && (text[at] == ' ' || text[at] == '"')) ++at;
+  return SeverityOfWord(LettersAt(text, at));
 }
 
-// The word behind `level`, `lvl` or `severity`, as logfmt and JSON write it.
+// As logfmt and JSON write it. All its names have a v, which is rare elsewhere.
 v1::Severity SeverityOfMember(std::string_view text) {
-  for (const std::string_view name : {"level", "lvl", "severity"}) {
-    const size_t found = text.find(name);
-    if (found == std::string_view::npos) continue;
-    if (found > 0 && (IsLetter(text[found - 1]) || text[found - 1] == '_')) continue;
-    size_t at = found + name.size();
-    const bool quoted = text.substr(at).starts_with('"');
-    at += quoted ? 1 : 0;
-    while (quoted && at < text.size() && text[at] == ' ') ++at;
-    if (at >= text.size() || text[at] != (quoted ? ':' : '=')) continue;
-    ++at;
-    while (at < text.size() && (text[at] == ' ' || text[at] == '"')) ++at;
-    return SeverityOfWord(LettersAt(text, at));
+  struct Name {
+    std::string_view text;
+    size_t v;
+  };
+  constexpr Name kNames[] = {{"level", 2}, {"lvl", 1}, {"severity", 2}};
+  for (size_t at = text.find('v'); at != std::string_view::npos; at = text.find('v', at + 1)) {
+    for (const Name& name : kNames) {
+      if (at < name.v || !text.substr(at - name.v).starts_with(name.text)) continue;
+      const auto severity = SeverityBehind(text, at - name.v, at - name.v + name.text.size());
+      if (severity != v1::SEVERITY_UNSPECIFIED) return severity;
+    }
   }
   return v1::SEVERITY_UNSPECIFIED;
 }
@@ -109,6 +88,40 @@ v1::Severity SeverityOfOpening(std::string_view text) {
 }
 
 }  // namespace
+
+v1::Severity SeverityOfWord(std::string_view word) {
+  std::array<char, 12> lower{};
+  if (word.empty() || word.size() > lower.size()) return v1::SEVERITY_UNSPECIFIED;
+  std::ranges::transform(word, lower.begin(), [](char c) {
+    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  });
+  for (const Word& known : kWords) {
+    if (known.text == std::string_view(lower.data(), word.size())) return known.severity;
+  }
+  return v1::SEVERITY_UNSPECIFIED;
+}
+
+// `Lmmdd hh:mm:ss.`
+v1::Severity SeverityOfKlog(std::string_view text) {
+  constexpr std::string_view kShape = "L0000 00:00:00.";
+  if (text.size() < kShape.size()) return v1::SEVERITY_UNSPECIFIED;
+  for (size_t i = 1; i < kShape.size(); ++i) {
+    if (kShape[i] == '0' ? !IsDigit(text[i]) : text[i] != kShape[i])
+      return v1::SEVERITY_UNSPECIFIED;
+  }
+  switch (text[0]) {
+    case 'I':
+      return v1::SEVERITY_INFO;
+    case 'W':
+      return v1::SEVERITY_WARN;
+    case 'E':
+      return v1::SEVERITY_ERROR;
+    case 'F':
+      return v1::SEVERITY_FATAL;
+    default:
+      return v1::SEVERITY_UNSPECIFIED;
+  }
+}
 
 v1::Severity SeverityOfText(std::string_view body) {
   body = body.substr(0, kMaxScanBytes);
