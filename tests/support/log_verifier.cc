@@ -83,7 +83,7 @@ int Main(int argc, char** argv) {
   const auto store = OpenRocksDbStore({.folder = argv[2]}, &clock);
   if (!store) return std::fprintf(stderr, "log_verifier: %s\n", store.error().message.c_str()), 2;
   LogQuery query;
-  query.matchers.push_back({.name = "namespace", .op = LabelMatcher::Op::kEqual, .value = "bench"});
+  query.matchers.push_back({.op = LabelMatcher::Op::kEqual, .name = "namespace", .value = "bench"});
   query.begin_unix_ns = 0;
   query.end_unix_ns = INT64_MAX;
   query.newest_first = false;

@@ -24,7 +24,7 @@ class KmsgReaderTest : public testing::Test {
     int ends[2];
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     kernel_ = FileDescriptor(ends[0]);
-    reader_ = std::make_unique<KmsgReader>(FileDescriptor(ends[1]), host_, 1000,
+    reader_ = std::make_unique<KmsgReader>(FileDescriptor(ends[1]), host_, 1000, nullptr,
                                            [committed](uint64_t) { return committed; });
   }
   void Say(int number, std::string_view text = "x") {
@@ -98,7 +98,7 @@ TEST_F(KmsgReaderTest, ReadsTheRealOne) {
   const FileDescriptor device(open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
   const SystemClock clock;
   const HostView host = HostView::Real("/", &clock);
-  auto reader = KmsgReader::Open(host, 1000, nullptr);
+  auto reader = KmsgReader::Open(host, 1000, nullptr, nullptr);
   if (!device.valid() || !reader) GTEST_SKIP() << "/dev/kmsg cannot be read or written here";
   const std::string text = fmt::format("faultline test {} {}", getpid(), clock.UnixNs());
   const std::string line = text + "\n";  // without it the kernel waits for more

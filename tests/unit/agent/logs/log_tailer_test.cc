@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -33,6 +34,7 @@ class Store final : public Emitter {
   }
   void SampleOf(const Origin&, const MetricFamily&, LabelViews, double) override {}
   bool Logs(LogChunk&& chunk) override {
+    if (only_at_risk && !chunk.at_risk) return false;
     if (refuse > 0) {
       --refuse;
       return false;
@@ -72,6 +74,7 @@ class Store final : public Emitter {
   std::map<std::string, uint64_t> dropped;
   uint64_t duplicates = 0;  // what came again and was recognised
   int refuse = 0;
+  bool only_at_risk = false;
 };
 
 class LogTailerTest : public testing::Test {
@@ -83,14 +86,21 @@ class LogTailerTest : public testing::Test {
     config_.set_containers_root("/var/log/containers");
     config_.add_docker_roots("/var/lib/docker/containers");
     config_.set_max_line_bytes(4096);
+    config_.set_held_max_bytes(1 << 30);
+    config_.mutable_held_max_age()->set_seconds(3600);
   }
 
   void Start() {
     tailer_.reset();
-    tailer_ = std::make_unique<LogTailer>(host_, config_, [this](uint64_t id) -> std::optional<uint64_t> {
+    tailer_ = std::make_unique<LogTailer>(host_, config_, Treatments(), [this](uint64_t id) -> std::optional<uint64_t> {
       const auto found = store_.positions.find(id);
       return found == store_.positions.end() ? std::nullopt : std::optional(found->second);
     }, std::span<LogObserver* const>(), limits_);
+  }
+  std::shared_ptr<const LogTreatments> Treatments() {
+    auto made = LogTreatments::Make(config_);
+    EXPECT_TRUE(made) << (made ? "" : made.error().message);
+    return *std::move(made);
   }
   void Pass() { ASSERT_TRUE(tailer_->Collect(store_)); }
   // Until nothing new comes, with time moving.
@@ -395,21 +405,161 @@ TEST_F(LogTailerTest, ANoisyFileDoesNotDelayAQuietOne) {
   EXPECT_EQ(store_.streams["filename=/srv/a-noisy.log,job=files,"].size(), 20'001u);
 }
 
-TEST_F(LogTailerTest, CountsWhatIsHeldTooLong) {
-  config_.add_files("/srv/*.log");
-  limits_.held_bytes = 1000;
-  Append("/srv/a.log", "1\n");
+TEST_F(LogTailerTest, GivesUpTheOldestOfWhatIsHeldAndCountsItToTheByte) {
+  config_.set_held_max_bytes(10'000);
+  Append(kPod, Cri("first"));
   Start();
   Pass();
-  std::ofstream writer(Path("/srv/a.log"), std::ios::app);
-  writer << std::string(4000, 'x') << "\n" << std::flush;
-  fs::remove(Path("/srv/a.log"));
-  store_.refuse = 1000;
-  Append("/srv/b.log", "b\n");
+  store_.refuse = 1'000'000;
+  for (int i = 0; i < 4; ++i) {
+    // Rotated and deleted before it could be read, four times.
+    Append(kPod, Cri(std::string(4000, 'x')));
+    Pass();
+    fs::remove(Path(kPod));
+    clock_.Advance(kNsPerSecond);
+    Pass();
+  }
+  const size_t line_bytes = Cri(std::string(4000, 'x')).size();
+  const std::string lost = "faultline_log_lost_bytes_total,namespace=default,pod=web-1,container=nginx,reason=held_max_bytes";
+  store_.refuse = 0;
+  Drain();
+  // One slice had been read when the pipeline closed: it is not lost; of the others two fit.
+  EXPECT_EQ(store_.Bodies().size() + static_cast<size_t>(store_.samples[lost]) / line_bytes, 5u);
+  EXPECT_GT(store_.samples[lost], 0);
+  EXPECT_EQ(static_cast<size_t>(store_.samples[lost]) % line_bytes, 0u);
+}
+
+TEST_F(LogTailerTest, GivesUpWhatIsHeldTooLong) {
+  config_.mutable_held_max_age()->set_seconds(60);
+  Append(kPod, Cri("first"));
+  Start();
+  Pass();
+  store_.refuse = 1'000'000;
+  Append(kPod, Cri("queued"));
+  Pass();
+  Append(kPod, Cri("held"));
+  fs::remove(Path(kPod));
+  Drain();
   Drain();
   store_.refuse = 0;
   Drain();
-  EXPECT_EQ(store_.Bodies().size(), 3u) << "held while the pipeline is full, and then read";
+  EXPECT_EQ(store_.Bodies(), (Bodies{"first", "queued"}));
+  EXPECT_GT(store_.samples["faultline_log_lost_bytes_total,namespace=default,pod=web-1,container=nginx,reason=held_max_age"], 30);
+}
+
+TEST_F(LogTailerTest, FilesThatAreGoingAreReadOnWhileOthersWait) {
+  const std::string other = "/var/log/pods/default_web-1_0a1b/other/0.log";
+  Append(kPod, Cri("1"));
+  Append(other, Cri("a"));
+  Start();
+  Pass();
+  store_.only_at_risk = true;
+  Append(other, Cri("b"));
+  Pass();
+  Append(kPod, Cri("2") + Cri("3"));
+  Pass();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"1", "a"}));
+  fs::remove(Path(kPod));
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"1", "2", "3", "a"}));
+  store_.only_at_risk = false;
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"1", "2", "3", "a", "b"}));
+}
+
+void Zip(const std::string& path) {
+  std::ifstream from(path, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(from)), {});
+  gzFile to = gzopen((path + ".tmp").c_str(), "wb");
+  gzwrite(to, text.data(), static_cast<unsigned>(text.size()));
+  gzclose(to);
+  fs::rename(path + ".tmp", path + ".gz");
+  fs::remove(path);
+}
+
+TEST_F(LogTailerTest, ReadsCompressedGenerationsWhereTheFileWasLeft) {
+  const auto rotated = [](int n) { return std::string(kPod) + fmt::format(".20261120-12000{}", n); };
+  Append(kPod, Cri("history"));
+  Rename(kPod, rotated(0));
+  Zip(Path(rotated(0)));
+  Append(kPod, Cri("1") + Cri("2"));
+  Start();
+  Pass();
+  tailer_.reset();
+  // While nobody looks: rotated three times, and all but the newest are compressed.
+  Append(kPod, Cri("3") + Cri("err", "stderr"));
+  Rename(kPod, rotated(1));
+  Append(kPod, Cri("4"));
+  Zip(Path(rotated(1)));
+  Rename(kPod, rotated(2));
+  Append(kPod, Cri("5"));
+  Zip(Path(rotated(2)));
+  Rename(kPod, rotated(3));
+  Append(kPod, Cri("6"));
+  Start();
+  Drain();
+  Start();
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"err", "1", "2", "3", "4", "5", "6"})) << "what was there before the first start is history";
+  EXPECT_EQ(store_.duplicates, 0u);
+  // In front of our eyes: read from the file, not again from its compressed copy.
+  Append(kPod, Cri("7"));
+  Rename(kPod, rotated(4));
+  Append(kPod, Cri("8"));
+  Pass();
+  Zip(Path(rotated(4)));
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"err", "1", "2", "3", "4", "5", "6", "7", "8"}));
+  EXPECT_EQ(store_.duplicates, 0u);
+}
+
+TEST_F(LogTailerTest, CountsWhatADamagedCompressedFileDoesNotGiveBack) {
+  Append(kPod, Cri("1"));
+  Start();
+  Pass();
+  tailer_.reset();
+  std::mt19937 random(1);
+  for (int i = 0; i < 2000; ++i) Append(kPod, Cri(fmt::format("{:x}{:x}", random(), random())));
+  const std::string rotated = std::string(kPod) + ".20261120-120000";
+  const auto size = fs::file_size(Path(kPod));
+  Rename(kPod, rotated);
+  Zip(Path(rotated));
+  // The middle is cut out; the end, with the size, stays.
+  std::ifstream from(Path(rotated + ".gz"), std::ios::binary);
+  std::string zipped((std::istreambuf_iterator<char>(from)), {});
+  std::ofstream(Path(rotated + ".gz"), std::ios::binary) << zipped.substr(0, zipped.size() / 2) + zipped.substr(zipped.size() - 8);
+  Append(kPod, Cri("live"));
+  Start();
+  Drain();
+  const double lost = store_.samples["faultline_log_lost_bytes_total,namespace=default,pod=web-1,container=nginx,reason=damaged"];
+  EXPECT_GT(lost, static_cast<double>(size) / 4);
+  EXPECT_LT(lost, static_cast<double>(size));
+  EXPECT_EQ(std::ranges::count(store_.Bodies(), "live"), 1);
+}
+
+TEST_F(LogTailerTest, ReadsWhatTheConfigurationWants) {
+  auto* exclude = config_.add_exclude();
+  exclude->set_namespace_("kube-*");
+  exclude->set_container("noisy");
+  auto* format = config_.add_formats();
+  format->mutable_select()->set_pod("java-*");
+  format->set_parser("json");
+  format->set_multiline("java");
+  config_.add_redact()->set_pattern("secret-[0-9]+");
+  Append("/var/log/pods/kube-system_a_1/noisy/0.log", Cri("excluded"));
+  Append("/var/log/pods/kube-system_a_1/quiet/0.log", Cri("token secret-42"));
+  const std::string java = "/var/log/pods/default_java-1_2/app/0.log";
+  Append(java, Cri("failed") + Cri("\tat a.B") + Cri("other stream", "stderr") + Cri("\tat c.D"));
+  Start();
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"other stream", "failed\n\tat a.B\n\tat c.D", "token [redacted]"}));
+  // The next one ends it; a start in between takes it up again.
+  Append(java, Cri("{\"level\":\"error\"}") + Cri("\tat e.F"));
+  Pass();
+  Start();
+  Drain();
+  EXPECT_EQ(store_.Bodies().size(), 4u);
+  EXPECT_EQ(store_.duplicates, 0u);
 }
 
 // Lines of several containers with numbers, rotated as kubelet does and as logrotate does, with restarts and a full

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Container logs through everything that happens to them: kubelet's rotation with compression, copytruncate, kill -9 of the agent
+and of the aggregator, an outage of the aggregator, and budgets that forbid to keep everything. Every line is stored once, or
+counted as lost to the byte.
+
+FAULTLINE_LOGS_SIZE=1 is what ctest runs; 20 is about 20 rotations a kill, 10 minutes of outage and takes an hour.
+"""
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import log_load  # noqa: E402
+from log_load import logs_stack, metrics  # noqa: E402
+
+SIZE = int(os.environ.get("FAULTLINE_LOGS_SIZE", "1"))
+
+
+def verify(stack, written, what):
+    code, said = log_load.verify_store(stack, written)
+    print(f"{what}: {said}", flush=True)
+    assert code == 0, f"{what}: {said}"
+
+
+def rotation(style, kills, outage_s):
+    what = f"{style}, {kills} kills of each kind, {outage_s} s of outage"
+    dice = random.Random(SIZE)
+    with logs_stack() as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_aggregator()
+        stack.start_agent()
+        rotations = 12 * SIZE + 12 * kills * SIZE
+        writer = log_load.start_writer(stack.pods, written, "--rotations", rotations, "--rotate-bytes", 1 << 20, "--mib-per-second", 4,
+                                       "--max-files", 8 + outage_s * 4, "--containers", 3, "--quiet-lines-per-second", 5, "--style", style)
+        for _ in range(kills * SIZE):
+            for name in ("agent", "aggregator"):
+                time.sleep(dice.uniform(0.05, 0.5))  # any moment of the cycle
+                stack.kill(name)
+                stack.start_aggregator(wait=False) if name == "aggregator" else stack.start_agent(wait=False)
+            stack.wait_ready("aggregator", stack.http)
+            stack.wait_ready("agent", stack.agent_http)
+        if outage_s:
+            stack.kill("aggregator")
+            time.sleep(outage_s)
+            stack.start_aggregator()
+        print(f"{what}: {log_load.finish_writer(writer)}", flush=True)
+        log_load.wait_quiet(stack)
+        lost = log_load.lost_bytes(metrics(stack.agent_http))
+        assert not lost, f"{what}: {lost}"
+        verify(stack, written, what)
+
+
+def budget():
+    """The aggregator is away, nothing may be spooled and little may be held: what is given up is counted to the byte."""
+    with logs_stack(["spool.max_bytes=64KiB", "logs.window_bytes=64KiB", "logs.held_max_bytes=2MiB"]) as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_agent()
+        writer = log_load.start_writer(stack.pods, written, "--rotations", 20, "--rotate-bytes", 1 << 20, "--mib-per-second", 8, "--max-files", 2,
+                                       "--line-bytes", 200)
+        print(f"budget: {log_load.finish_writer(writer)}", flush=True)
+        time.sleep(2)  # two passes of the agent over what was deleted last
+        stack.start_aggregator()
+        log_load.wait_quiet(stack)
+        lost = log_load.lost_bytes(metrics(stack.agent_http))
+        with open(written) as told:
+            lines = int(told.read().split()[1])
+        _, said = log_load.verify_store(stack, written)
+        fields = said.splitlines()[-1].split()
+        missing, twice = int(fields[fields.index("lost") + 1]), int(fields[fields.index("twice") + 1])
+        print(f"budget: {said}; counted: {lost}", flush=True)
+        assert twice == 0
+        assert 0 < missing < lines
+        assert set(lost) == {("c0", "held_max_bytes")}, lost
+        # All lines have 200 bytes.
+        assert sum(lost.values()) == missing * 200, (lost, missing)
+
+
+def main():
+    rotation("kubelet", 2, 3 * SIZE)
+    rotation("copytruncate", 0, 0)
+    budget()
+
+
+main()
