@@ -16,6 +16,19 @@ bool Fits(const v1::LogSelection& selection, const LogOwner& owner) {
          fits(selection.container(), owner.container) && fits(selection.file(), owner.file);
 }
 
+// What cannot be honoured is refused, not ignored.
+Result<void> CheckSelections(const v1::LogsConfig& config) {
+  const auto asks = [](const v1::LogSelection& selection) {
+    return !selection.annotations().empty();
+  };
+  const bool any = std::ranges::any_of(config.include(), asks) ||
+                   std::ranges::any_of(config.exclude(), asks) ||
+                   std::ranges::any_of(config.formats(), asks, &v1::LogFormat::select);
+  if (!any) return {};
+  return Fail(ErrorCode::kUnsupported,
+              "logs: annotations in a selection: this agent does not know the annotations of pods");
+}
+
 Result<std::unique_ptr<TextParser>> FindParser(const std::string& name) {
   if (name.empty()) return std::unique_ptr<TextParser>();
   std::string known;
@@ -36,6 +49,7 @@ void LogTreatment::Finish(LogChunk::Record& record, int64_t now_unix_ns) const {
 
 Result<std::unique_ptr<LogTreatments>> LogTreatments::Make(const v1::LogsConfig& config) {
   auto made = std::unique_ptr<LogTreatments>(new LogTreatments);
+  FAULTLINE_TRY(CheckSelections(config));
   made->config_ = config;
   if (!config.redact().empty()) {
     std::vector<Redactor::Rule> rules;

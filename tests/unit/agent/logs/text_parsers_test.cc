@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "agent/logs/log_treatment.h"
 #include "agent/logs/text_parser.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -85,6 +86,22 @@ TEST(TextParsersTest, Syslog) {
             "0 2026-11-20T10:00:00.500000000Z host.name=web syslog.appname=kernel");
   EXPECT_EQ(Told(Parse("syslog", "<999>Nov 20 11:00:00 a b")), "none");
   EXPECT_EQ(Told(Parse("syslog", "hello world")), "none");
+}
+
+TEST(LogTreatmentsTest, RefusesWhatItCannotHonour) {
+  v1::LogsConfig config;
+  EXPECT_TRUE(LogTreatments::Make(config));
+  config.add_formats()->set_parser("cobol");
+  const auto unknown = LogTreatments::Make(config);
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("logs.formats[0]: parser: `cobol` is none of json"), std::string::npos)
+      << unknown.error().message;
+  config.clear_formats();
+  config.add_redact()->set_pattern("(");
+  EXPECT_FALSE(LogTreatments::Make(config));
+  config.clear_redact();
+  (*config.add_exclude()->mutable_annotations())["faultline.io/exclude"] = "true";
+  EXPECT_FALSE(LogTreatments::Make(config));
 }
 
 }  // namespace
