@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Container logs: what the road costs, what a burst and rotation lose, what 1,000 files cost, beside rsyslog (imfile) on the same
-lines.  Usage: logs_bench.py [speed|burst|memory|all] [--mib N] [--seconds S]
+lines.  Usage: logs_bench.py [speed|burst|rotation|memory|all] [--mib N] [--seconds S] [--rotations K]
 
 speed: MiB per CPU-second of the agent, from the first start until the aggregator has acknowledged the last of N MiB of CRI lines
 (tail, CRI parse, severity, compression, spool, encryption, hand-over). burst: a million lines, 300 MiB, as fast as they can be
-written, rotated twice. memory: 1,000 files, one written at full rate, and how long a quiet container's line takes to the answer
+written, rotated twice. rotation: many rotations at 50 MiB/s, as kubelet does and by copytruncate. memory: 1,000 files, one written at full rate, and how long a quiet container's line takes to the answer
 of a query."""
 import argparse
 import contextlib
@@ -97,6 +97,23 @@ def burst(_):
             line(who, f"{log_load.verify_store(stack, written)[1]}; counted as lost: {lost or 0}; drained {time.monotonic() - begin - 12:.1f} s later")
 
 
+def rotation(arguments):
+    for style in ("kubelet", "copytruncate"):
+        with logs_stack() as stack:
+            written = os.path.join(stack.folder, "written")
+            stack.start_aggregator()
+            stack.start_agent()
+            said = log_load.finish_writer(log_load.start_writer(
+                stack.pods, written, "--rotations", arguments.rotations, "--rotate-bytes", 2 << 20, "--mib-per-second", 50, "--max-files", 60,
+                "--containers", 4, "--quiet-lines-per-second", 5, "--style", style))
+            line("writer", f"{style}: {said}")
+            begin = time.monotonic()
+            log_load.wait_quiet(stack)
+            lost = log_load.lost_bytes(metrics(stack.agent_http))
+            line("faultline", f"{style}: {log_load.verify_store(stack, written)[1]}; counted as lost: {lost or 0}; drained "
+                 f"{time.monotonic() - begin - 12:.1f} s later")
+
+
 def quantile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))]
@@ -143,12 +160,13 @@ def memory(arguments):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="?", default="all", choices=["speed", "burst", "memory", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["speed", "burst", "rotation", "memory", "all"])
     parser.add_argument("--mib", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--rate", type=float, default=20)
+    parser.add_argument("--rotations", type=int, default=100)
     arguments = parser.parse_args()
-    for name, run in (("speed", speed), ("burst", burst), ("memory", memory)):
+    for name, run in (("speed", speed), ("burst", burst), ("rotation", rotation), ("memory", memory)):
         if arguments.what in (name, "all"):
             print(f"== {name}", flush=True)
             run(arguments)

@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -112,11 +113,40 @@ class Container {
     buffer_.clear();
   }
 
-  bool RotationDue() const { return settings_.style != "none" && size_ >= settings_.rotate_bytes; }
+  bool RotationDue() const {
+    return settings_.style != "none" && size_ >= settings_.rotate_bytes && !rotator_.joinable();
+  }
 
+  // Kubelet rotates beside the runtime, which is told to open a new file when it is done.
   void Rotate(int64_t now_ns) {
     ++rotations_;
     if (settings_.style == "copytruncate") return CopyTruncate();
+    renamed_ = false;
+    rotator_ = std::thread([this, now_ns] {
+      RotateAsKubelet(now_ns);
+      renamed_ = true;
+    });
+  }
+
+  // Between writes; `wait`: until a rotation that goes on is done.
+  void FinishRotation(bool wait) {
+    if (!rotator_.joinable() || (!wait && !renamed_)) return;
+    rotator_.join();
+    // The runtime has not been told yet: it still writes to the old file.
+    for (int i = 0; i < 10; ++i) Add(last_ns_ + 1);
+    Write();
+    close(fd_);
+    Open();
+  }
+
+  const std::string& name() const { return name_; }
+  uint64_t lines() const { return next_; }
+  uint64_t bytes() const { return bytes_; }
+  uint64_t buffered() const { return buffer_.size(); }
+  uint64_t rotations() const { return rotations_; }
+
+ private:
+  void RotateAsKubelet(int64_t now_ns) {
     // Kubelet's order: what is too many goes, what is not compressed yet is, then the live file is renamed.
     while (!zipped_.empty() && zipped_.size() + plain_.size() + 2 > settings_.max_files) {
       fs::remove(zipped_.front());
@@ -137,20 +167,8 @@ class Container {
     const std::string rotated = path_ + "." + digits;
     fs::rename(path_, rotated);
     plain_.push_back(rotated);
-    // The runtime has not been told yet: it still writes to the old file.
-    for (int i = 0; i < 10; ++i) Add(last_ns_ + 1);
-    Write();
-    close(fd_);
-    Open();
   }
 
-  const std::string& name() const { return name_; }
-  uint64_t lines() const { return next_; }
-  uint64_t bytes() const { return bytes_; }
-  uint64_t buffered() const { return buffer_.size(); }
-  uint64_t rotations() const { return rotations_; }
-
- private:
   void Open() {
     path_ = folder_ + "/0.log";
     fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -187,6 +205,8 @@ class Container {
   std::string folder_, path_, buffer_;
   std::vector<std::string> payloads_;
   std::deque<std::string> plain_, zipped_;
+  std::thread rotator_;
+  std::atomic<bool> renamed_ = false;
   Stamp stamp_;
   int fd_ = -1;
   uint64_t next_ = 0, size_ = 0, bytes_ = 0, rotations_ = 0;
@@ -214,13 +234,17 @@ void Run(const Settings& settings) {
     if (loud.buffered() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     loud.Write();
     if (loud.RotationDue()) loud.Rotate(now);
+    loud.FinishRotation(false);
     for (; static_cast<double>(quiet_due) < elapsed() * settings.quiet_lines_per_second * static_cast<double>(all.size() - 1); ++quiet_due) {
       Container& quiet = all[1 + quiet_due % (all.size() - 1)];
       quiet.Add(clock.UnixNs());
       quiet.Write();
       if (quiet.RotationDue()) quiet.Rotate(now);
+      quiet.FinishRotation(false);
     }
   }
+  const double seconds = elapsed();
+  for (Container& container : all) container.FinishRotation(true);
   uint64_t bytes = 0, lines = 0;
   for (const Container& container : all) {
     std::printf("%s %llu\n", container.name().c_str(), static_cast<unsigned long long>(container.lines()));
@@ -229,7 +253,7 @@ void Run(const Settings& settings) {
   }
   std::fprintf(stderr, "wrote %llu lines, %.1f MiB, %llu rotations of the loudest in %.2f s\n",
                static_cast<unsigned long long>(lines), static_cast<double>(bytes) / 1048576,
-               static_cast<unsigned long long>(loud.rotations()), elapsed());
+               static_cast<unsigned long long>(loud.rotations()), seconds);
 }
 
 int Main(int argc, char** argv) {
