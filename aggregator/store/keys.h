@@ -33,6 +33,7 @@ constexpr char kFaultKey = 'F';
 constexpr char kSpanKey = 'S';
 constexpr char kTraceKey = 'X';
 constexpr char kCheckKey = 'C';
+constexpr char kCheckHistoryKey = 'H';
 
 inline std::string IdKey(char kind, uint32_t id) {
   std::string key(1, kind);

@@ -8,6 +8,7 @@
 
 #include "aggregator/store/keys.h"
 #include "common/clock.h"
+#include "common/text.h"
 
 namespace faultline::store {
 namespace {
@@ -19,6 +20,18 @@ int64_t DayOfNs(int64_t unix_ns) { return unix_ns / kNsPerDay - (unix_ns % kNsPe
 std::string TimeKey(char kind, int64_t unix_ns) {
   std::string key(1, kind);
   PutBeTime(key, unix_ns);
+  return key;
+}
+
+// A node's results of a day, of one rule unless it is empty.
+std::string HistoryPrefix(int64_t day, std::string_view node, std::string_view rule) {
+  std::string key(1, kCheckHistoryKey);
+  key += DayKey(day);
+  key += node;
+  key.push_back('\0');
+  if (rule.empty()) return key;
+  key += rule;
+  key.push_back('\0');
   return key;
 }
 
@@ -96,7 +109,13 @@ void RecordStore::Stage(const AppendBatch& batch, rocksdb::WriteBatch& write) {
   };
   for (const auto& event : batch.events) put(kEventKey, event.time_unix_ns(), event);
   for (const auto& fault : batch.faults) put(kFaultKey, fault.time_unix_ns(), fault);
-  for (const auto& result : batch.checks) put(kCheckKey, result.started_unix_ns(), result);
+  for (const auto& result : batch.checks) {
+    const std::string key = put(kCheckKey, result.started_unix_ns(), result);
+    // NUL ends a name in the key; a rule that has one is found by time only.
+    const bool plain = batch.node.find('\0') == std::string::npos && result.rule().find('\0') == std::string::npos;
+    if (!plain || result.rule().empty()) continue;
+    write.Put(family, HistoryPrefix(DayOfNs(result.started_unix_ns()), batch.node, result.rule()) + key.substr(1), "");
+  }
   for (const auto& span : batch.spans) {
     const std::string key = put(kSpanKey, span.start_unix_ns(), span);
     write.Put(family, TracePrefix(DayOfNs(span.start_unix_ns()), span.trace_id()) + key.substr(1),
@@ -110,6 +129,9 @@ Result<void> RecordStore::Retain(int64_t oldest_unix_ns) {
     FAULTLINE_TRY(
         engine_.DropRange(Family::kRecords, TimeKey(kind, INT64_MIN), TimeKey(kind, boundary)));
   }
+  const std::string history(1, kCheckHistoryKey);
+  FAULTLINE_TRY(engine_.DropRange(Family::kRecords, history + DayKey(INT32_MIN),
+                                  history + DayKey(DayOfNs(oldest_unix_ns))));
   const std::string traces(1, kTraceKey);
   return engine_.DropRange(Family::kRecords, traces + DayKey(INT32_MIN),
                            traces + DayKey(DayOfNs(oldest_unix_ns)));
@@ -131,6 +153,48 @@ Result<std::vector<StoredCheck>> RecordStore::Checks(int64_t begin_unix_ns, int6
                                                      size_t max_results) const {
   return ReadRows<StoredCheck>(engine_, kCheckKey, begin_unix_ns, end_unix_ns, max_results,
                                &StoredCheck::result);
+}
+
+Result<std::vector<StoredCheck>> RecordStore::CheckHistory(std::string_view node, std::string_view rule,
+                                                           int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                           size_t max_results) const {
+  constexpr size_t kTailBytes = 16;  // time and unique
+  std::vector<StoredCheck> results;
+  if (begin_unix_ns >= end_unix_ns || node.empty()) return results;
+  const bool glob = rule.find_first_of("*?[") != std::string_view::npos;
+  const std::string begin = TimeKey(kCheckKey, begin_unix_ns), end = TimeKey(kCheckKey, end_unix_ns);
+  auto all = engine_.Prefix(Family::kRecords, std::string(1, kCheckHistoryKey));
+  all->SeekToFirst();
+  if (!all.Valid()) return results;
+  // From the newest day back, so that the limit keeps the newest.
+  const auto oldest = static_cast<int32_t>(ByteReader(all.key().substr(1)).Be32() ^ (1u << 31));
+  all->SeekToLast();
+  const auto newest = static_cast<int32_t>(ByteReader(all.key().substr(1)).Be32() ^ (1u << 31));
+  const int64_t first_day = std::max<int64_t>(DayOfNs(begin_unix_ns), oldest);
+  for (int64_t day = std::min<int64_t>(DayOfNs(end_unix_ns - 1), newest);
+       day >= first_day && results.size() < max_results; --day) {
+    const std::string prefix = HistoryPrefix(day, node, glob ? std::string_view() : rule);
+    std::vector<std::string> keys;
+    auto range = engine_.Prefix(Family::kRecords, prefix);
+    for (range->SeekToFirst(); range.Valid(); range->Next()) {
+      const std::string_view rest = range.key().substr(prefix.size());
+      if (rest.size() < kTailBytes) continue;
+      const std::string key = TextKey(kCheckKey, rest.substr(rest.size() - kTailBytes));
+      if (key < begin || key >= end) continue;
+      if (glob && !GlobMatch(rule, rest.substr(0, rest.size() - kTailBytes - 1))) continue;
+      keys.push_back(key);
+    }
+    FAULTLINE_TRY(range.status());
+    std::sort(keys.begin(), keys.end(), std::greater<>());
+    for (const std::string& key : keys) {
+      if (results.size() >= max_results) break;
+      FAULTLINE_ASSIGN(const std::string row, engine_.Get(Family::kRecords, key));
+      StoredCheck& stored = results.emplace_back();
+      FAULTLINE_ASSIGN(stored.node, ReadRow(row, stored.result));
+    }
+  }
+  std::reverse(results.begin(), results.end());
+  return results;
 }
 
 Result<std::vector<StoredSpan>> RecordStore::Spans(int64_t begin_unix_ns, int64_t end_unix_ns,

@@ -25,6 +25,9 @@ class RecordStore {
   Result<std::vector<StoredFault>> Faults(int64_t begin_unix_ns, int64_t end_unix_ns) const;
   Result<std::vector<StoredCheck>> Checks(int64_t begin_unix_ns, int64_t end_unix_ns,
                                           size_t max_results) const;
+  Result<std::vector<StoredCheck>> CheckHistory(std::string_view node, std::string_view rule,
+                                                int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                size_t max_results) const;
   Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                         size_t max_spans) const;
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) const;

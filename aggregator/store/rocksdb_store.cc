@@ -103,6 +103,11 @@ class RocksDbStore final : public Store {
                                           size_t max_results) override {
     return records_.Checks(begin_unix_ns, end_unix_ns, max_results);
   }
+  Result<std::vector<StoredCheck>> CheckHistory(std::string_view node, std::string_view rule,
+                                                int64_t begin_unix_ns, int64_t end_unix_ns,
+                                                size_t max_results) override {
+    return records_.CheckHistory(node, rule, begin_unix_ns, end_unix_ns, max_results);
+  }
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) override {
     return records_.Trace(trace_id);
   }

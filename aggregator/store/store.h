@@ -186,6 +186,12 @@ class Store {
                                                   size_t /*max_results*/) {
     return Fail(ErrorCode::kUnsupported, "this store keeps no checks");
   }
+  // Those of one node, and of one rule (or a glob) unless it is empty: finds them without reading the others.
+  virtual Result<std::vector<StoredCheck>> CheckHistory(std::string_view /*node*/, std::string_view /*rule*/,
+                                                        int64_t /*begin_unix_ns*/, int64_t /*end_unix_ns*/,
+                                                        size_t /*max_results*/) {
+    return Fail(ErrorCode::kUnsupported, "this store keeps no checks");
+  }
   virtual Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) = 0;
   virtual Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                 size_t max_spans) = 0;

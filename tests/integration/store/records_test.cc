@@ -168,6 +168,41 @@ TEST_F(RecordsTest, EventsFaultsAndSpans) {
   EXPECT_EQ(store_->Trace(trace).value().size(), 1u);
 }
 
+TEST_F(RecordsTest, TheHistoryOfARuleIsFoundOverDays) {
+  constexpr int64_t kHalfDay = 43'200'000'000'000;
+  for (const char* node : {"n1", "n10", "n2"}) {
+    AppendBatch batch;
+    batch.node = node;
+    batch.session = 5;
+    batch.sequence = 1;
+    for (int i = 0; i < 6; ++i) {
+      for (const char* rule : {"builtin/disk/space", "builtin/disk", "aegis/ib/x"}) {
+        v1::CheckResult& check = batch.checks.emplace_back();
+        check.set_rule(rule);
+        check.set_started_unix_ns(kStart - i * kHalfDay);
+        check.set_message(fmt::format("{} {} {}", node, rule, i));
+      }
+    }
+    ASSERT_TRUE(Append(batch));
+    ASSERT_TRUE(Append(batch));  // again
+  }
+  Reopen();
+  const auto history = [&](std::string_view rule, int64_t begin, int64_t end, size_t max) {
+    std::vector<std::string> messages;
+    for (const StoredCheck& stored : store_->CheckHistory("n1", rule, begin, end, max).value()) messages.push_back(stored.result.message());
+    return messages;
+  };
+  EXPECT_EQ(history("builtin/disk", 0, INT64_MAX, 100).size(), 6u);
+  EXPECT_EQ(history("builtin/disk", 0, INT64_MAX, 2), (std::vector<std::string>{"n1 builtin/disk 1", "n1 builtin/disk 0"}));
+  EXPECT_THAT(history("builtin/*", kStart - kHalfDay, kStart, 100),
+              ::testing::UnorderedElementsAre("n1 builtin/disk 1", "n1 builtin/disk/space 1"));
+  EXPECT_EQ(history("", 0, INT64_MAX, 100).size(), 18u);
+  EXPECT_TRUE(history("builtin", 0, INT64_MAX, 100).empty());
+  EXPECT_TRUE(store_->CheckHistory("n3", "", 0, INT64_MAX, 100).value().empty());
+  ASSERT_TRUE(store_->Retain(kStart));
+  EXPECT_LE(history("", 0, INT64_MAX, 100).size(), 6u);
+}
+
 TEST_F(RecordsTest, Documents) {
   ASSERT_TRUE(store_->PutDocument("rule", "b", "2"));
   ASSERT_TRUE(store_->PutDocument("rule", "a", "1"));
