@@ -5,9 +5,14 @@ namespace faultline {
 namespace {
 
 constexpr ObjectKindRow kKinds[] = {
+    {"CheckRules", "checkrules", "rules of health checks for nodes: our own, or files of other systems as they are",
+     kinds::ValidateCheckRules, false},
+    {"ClusterCheck", "clusterchecks", "checks on many nodes, once or by a schedule, compared across the fleet",
+     kinds::ValidateClusterCheck, false},
     {"Experiment", "experiments", "one fault on chosen targets for a bounded time",
      kinds::ValidateExperiment, true},
     {"Label", "labels", "ground truth by hand: what was wrong with whom, and when", kinds::ValidateLabel, true},
+    {"NodeCheck", "nodechecks", "chosen checks, once, on one node", kinds::ValidateNodeCheck, true},
     {"Policy", "policies", "blast radius: what experiments may never touch", kinds::ValidatePolicy, false},
 };
 

@@ -21,6 +21,8 @@ struct DialectRow {
 std::span<const DialectRow> DialectCatalogue();
 
 namespace dialects {
+Result<std::vector<boost::json::object>> TranslateAegis(boost::json::object& manifest);
+Result<std::vector<boost::json::object>> TranslateConfigMap(boost::json::object& manifest);
 Result<std::vector<boost::json::object>> TranslateChaosMesh(boost::json::object& manifest);
 }
 

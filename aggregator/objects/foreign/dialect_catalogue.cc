@@ -4,7 +4,9 @@ namespace faultline {
 namespace {
 
 constexpr DialectRow kDialects[] = {
+    {"aegis.io/v1alpha1", "Aegis: AegisNodeHealthCheck, AegisClusterHealthCheck, AegisCheckRule", dialects::TranslateAegis},
     {"chaos-mesh.org/v1alpha1", "Chaos Mesh: StressChaos, PodChaos (pod-failure)", dialects::TranslateChaosMesh},
+    {"v1", "ConfigMap with rule files of Aegis, node-problem-detector, NHC", dialects::TranslateConfigMap},
 };
 
 }  // namespace
