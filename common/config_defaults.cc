@@ -280,6 +280,23 @@ Result<void> FillChecks(v1::ChecksConfig* checks) {
   return AtLeast("checks.timeout", checks->timeout(), 100);
 }
 
+Result<void> FillVerdicts(v1::VerdictsConfig* checks) {
+  if (checks->flap_high_percent() == 0) checks->set_flap_high_percent(30);
+  if (checks->flap_low_percent() == 0) checks->set_flap_low_percent(std::min(15.0, checks->flap_high_percent() / 2));
+  if (!checks->has_expire()) *checks->mutable_expire() = Seconds(24 * 3600);
+  if (!(checks->flap_high_percent() > 0) || checks->flap_high_percent() > 125) {
+    return Wrong("checks.flap_high_percent", "must be a percentage");
+  }
+  if (!(checks->flap_low_percent() > 0) || checks->flap_low_percent() > checks->flap_high_percent()) {
+    return Wrong("checks.flap_low_percent", "must be a percentage of at most flap_high_percent");
+  }
+  const std::string& url = checks->webhook().url();
+  if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
+    return Wrong("checks.webhook.url", "`{}` is neither http:// nor https://", url);
+  }
+  return AtLeast("checks.expire", checks->expire(), 1000);
+}
+
 Result<void> FillIngest(v1::IngestConfig* ingest, const v1::SecurityConfig& security) {
   Default(ingest->mutable_listen(), "tcp://127.0.0.1:8711");
   ingest->set_max_batch_bytes(Or<uint32_t>(ingest->max_batch_bytes(), 4 * kMiB));
@@ -341,6 +358,7 @@ Result<void> FillDefaults(v1::AggregatorConfig* config) {
   query->set_threads(Or<uint32_t>(query->threads(), 2));
   FAULTLINE_TRY(AtLeast("query.timeout", query->timeout(), 1));
   FAULTLINE_TRY(AtLeast("query.lookback", query->lookback(), 1));
+  FAULTLINE_TRY(FillVerdicts(config->mutable_checks()));
   return FillLog(config->mutable_log());
 }
 
