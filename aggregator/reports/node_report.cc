@@ -1,6 +1,9 @@
 // One node: is it there, what is it, what runs on it and what does not and why, what was done to it, how it is used.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "aggregator/reports/health_sections.h"
 #include "aggregator/reports/sections.h"
 #include "common/text.h"
 
@@ -9,7 +12,7 @@ namespace {
 
 ReportSection Liveness(const NodeState& node, int64_t now) {
   ReportSection section;
-  section.title = "Liveness";
+  section.title = "Liveness and the way here";
   section.mood = node.up ? Mood::kGood : Mood::kBad;
   section.facts = {
       {"state", node.up ? "up" : "DOWN"},
@@ -55,25 +58,108 @@ ReportSection Leaves(const NodeState& node) {
   return section;
 }
 
-ReportSection Usage(const std::string& node, const ReportSources& sources) {
-  ReportSection section;
-  section.title = "Usage";
-  const std::string matcher = fmt::format("node={}", PromString(node));
-  const auto add = [&](std::string name, const std::string& expression, auto format) {
-    if (const auto value = Measure(sources, expression)) section.facts.emplace_back(std::move(name), format(*value));
+ReportTile ConditionTile(const std::vector<RankedCondition>& ranked) {
+  ReportTile tile{.label = "Conditions", .value = "0", .note = "none holds", .mood = Mood::kGood, .link = "#conditions"};
+  size_t holding = 0;
+  std::map<std::string_view, size_t> levels;
+  for (const RankedCondition& one : ranked) {
+    if (one.condition.status() != v1::CONDITION_STATUS_TRUE) continue;
+    ++holding;
+    ++levels[LevelName(one.condition.level())];
+  }
+  tile.value = std::to_string(holding);
+  if (ranked.empty()) return tile;
+  tile.mood = MoodOf(ranked.front());
+  tile.note.clear();
+  for (const std::string_view level : {"fatal", "critical", "warning", "info"}) {
+    if (levels.contains(level)) tile.note += fmt::format("{}{} {}", tile.note.empty() ? "" : ", ", levels[level], level);
+  }
+  if (holding < ranked.size()) tile.note += fmt::format("{}{} unknown", tile.note.empty() ? "" : ", ", ranked.size() - holding);
+  return tile;
+}
+
+ReportTile CheckTile(const NodeHealth& health) {
+  const CheckCounts counts = CountChecks(health);
+  const size_t judged = counts.ok + counts.bad + counts.unknown;
+  return {.label = "Checks passing",
+          .value = counts.all == 0 ? "–" : fmt::format("{} of {}", counts.ok, judged),
+          .note = counts.all == 0 ? "none has reported" : fmt::format("{} not applicable here", counts.not_applicable),
+          .mood = counts.bad > 0 ? Mood::kWarning : counts.unknown > 0 ? Mood::kUnknown : counts.ok > 0 ? Mood::kGood : Mood::kPlain,
+          .link = "#checks"};
+}
+
+ReportTile ChangeTile(const NodeHealth& health, int64_t now) {
+  const auto lately = std::ranges::count_if(health.changes(), [&](const v1::HealthChange& change) {
+    return change.time_unix_ns() > now - kStripNs / 7;
+  });
+  return {.label = "Changes in a day", .value = std::to_string(lately),
+          .note = fmt::format("{} in the last week", std::ranges::count_if(health.changes(), [&](const v1::HealthChange& change) {
+            return change.time_unix_ns() > now - kStripNs;
+          })),
+          .mood = Mood::kPlain, .link = "#what-changed"};
+}
+
+ReportTile FaultTile(const ReportSection& faults) {
+  size_t in_force = 0;
+  for (const auto& row : faults.table.rows) in_force += row.size() > 4 && row[4].text == "in force";
+  return {.label = "Faults in force", .value = std::to_string(in_force), .note = faults.table.rows.empty() ? "none in the last day" : fmt::format("{} in the last day", faults.table.rows.size()),
+          .mood = faults.mood == Mood::kBad ? Mood::kBad : in_force > 0 ? Mood::kWarning : Mood::kGood, .link = "#faults"};
+}
+
+ReportTile LossTile(const ReportSection& losses) {
+  return {.label = "Lost on the way", .value = losses.table.rows.empty() ? "0" : fmt::format("{} kinds", losses.table.rows.size()),
+          .note = losses.table.rows.empty() ? "in the last day" : "see what counted them", .mood = losses.mood, .link = "#lost-on-the-way"};
+}
+
+ReportTile GapTile(const ReportSection& leaves) {
+  return {.label = "Not observed", .value = std::to_string(leaves.table.rows.size()),
+          .note = leaves.table.rows.empty() ? "everything runs" : "collectors or probes off",
+          .mood = leaves.table.rows.empty() ? Mood::kGood : Mood::kPlain, .link = "#what-observes-it"};
+}
+
+// What matters most, in one sentence.
+void Judge(const NodeState& node, const std::vector<RankedCondition>& ranked, const CheckCounts& counts, const ReportSection& faults,
+           int64_t now, Report& report) {
+  const auto holding = static_cast<size_t>(std::ranges::count_if(ranked, [](const RankedCondition& one) {
+    return one.condition.status() == v1::CONDITION_STATUS_TRUE && one.condition.type() != kNodeNotReady;
+  }));
+  if (!node.up) {
+    report.verdict = fmt::format("The node is down: not heard of for {}.", DurationText(now - node.last_seen_unix_ns));
+    report.mood = Mood::kBad;
+  } else if (holding > 0) {
+    const RankedCondition& worst = ranked.front();
+    report.verdict = fmt::format("{}{}{}, for {}.{}", worst.condition.type(), worst.condition.message().empty() ? "" : ": ",
+                                 worst.condition.message(), DurationText(now - worst.condition.since_unix_ns()),
+                                 holding > 1 ? fmt::format(" {} more {}.", holding - 1, holding == 2 ? "condition holds" : "conditions hold") : "");
+    report.mood = MoodOf(worst);
+  } else if (faults.mood == Mood::kBad || faults.mood == Mood::kWarning) {
+    report.verdict = "The node is up. Faults: " + faults.summary;
+    report.mood = faults.mood;
+  } else if (!ranked.empty()) {
+    report.verdict = fmt::format("The node is up; {} of its checks cannot tell.", ranked.size());
+    report.mood = Mood::kUnknown;
+  } else {
+    report.verdict = counts.ok > 0 ? fmt::format("The node is up: all {} checks that apply pass, and no fault is in force.", counts.ok)
+                                   : fmt::format("The node is up, with {} containers and no fault in force.", node.inventory.containers_size());
+    report.mood = Mood::kGood;
+  }
+}
+
+std::string Subtitle(const NodeState& node) {
+  std::string text;
+  const auto& facts = node.inventory.facts();
+  const auto add = [&](const char* name, std::string_view before, std::string_view after) {
+    const auto at = facts.find(name);
+    if (at == facts.end() || at->second.empty()) return;
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : " · ", before, at->second, after);
   };
-  const auto percent = [](double value) { return fmt::format("{:.1f} %", value * 100); };
-  const auto number = [](double value) { return fmt::format("{:.2f}", value); };
-  add("CPU busy", fmt::format("1 - avg(rate(node_cpu_seconds_total{{mode=\"idle\",{}}}[1m]))", matcher), percent);
-  add("load over 1 min", fmt::format("node_load1{{{}}}", matcher), number);
-  add("memory used", fmt::format("1 - node_memory_MemAvailable_bytes{{{0}}} / node_memory_MemTotal_bytes{{{0}}}", matcher), percent);
-  add("memory available", fmt::format("node_memory_MemAvailable_bytes{{{}}}", matcher), BytesText);
-  add("fullest file system", fmt::format("max(1 - node_filesystem_avail_bytes{{{0},fstype!=\"tmpfs\"}} / node_filesystem_size_bytes{{{0},fstype!=\"tmpfs\"}})", matcher), percent);
-  add("CPU pressure", fmt::format("rate(node_pressure_cpu_waiting_seconds_total{{{}}}[1m])", matcher), percent);
-  add("memory pressure", fmt::format("rate(node_pressure_memory_waiting_seconds_total{{{}}}[1m])", matcher), percent);
-  add("I/O pressure", fmt::format("rate(node_pressure_io_waiting_seconds_total{{{}}}[1m])", matcher), percent);
-  if (section.facts.empty()) section.summary = "Nothing has been measured in the last minutes.";
-  return section;
+  add("os", "", "");
+  add("kernel", "kernel ", "");
+  add("cpus", "", " CPUs");
+  if (const auto at = facts.find("memory_bytes"); at != facts.end()) {
+    if (const auto bytes = ParseDouble(at->second)) text += (text.empty() ? "" : " · ") + BytesText(*bytes) + " memory";
+  }
+  return text + fmt::format("{}{} containers", text.empty() ? "" : " · ", node.inventory.containers_size());
 }
 
 }  // namespace
@@ -81,27 +167,36 @@ ReportSection Usage(const std::string& node, const ReportSources& sources) {
 Result<Report> MakeNodeReport(const std::string& name, const ReportSources& sources) {
   FAULTLINE_ASSIGN(const NodeState node, sources.fleet->Node(name));
   const int64_t now = sources.clock->UnixNs();
+  const std::optional<NodeHealth> known = sources.checks != nullptr ? sources.checks->Node(name) : std::nullopt;
+  const NodeHealth health = known.value_or(NodeHealth(name));
+  const PriorityTable table = sources.checks != nullptr ? sources.checks->priorities() : PriorityTable();
+  const std::vector<RankedCondition> ranked = RankConditions({health}, table);
   Report report;
   report.title = "Node " + name;
+  report.subtitle = Subtitle(node);
+  report.origin = sources.origin;
   report.time_unix_ns = now;
-  report.sections.push_back(Liveness(node, now));
-  report.sections.push_back(FaultSection(name, sources));
-  report.sections.push_back(Usage(name, sources));
+  ReportSection faults = FaultSection(name, sources);
+  ReportSection losses = LossSection(name, sources);
+  ReportSection leaves = Leaves(node);
+  Judge(node, ranked, CountChecks(health), faults, now, report);
+  report.tiles = {ConditionTile(ranked), CheckTile(health), ChangeTile(health, now), FaultTile(faults), LossTile(losses), GapTile(leaves)};
+  if (ReportSection steps = StepsSection(ranked, false); !steps.steps.empty()) report.sections.push_back(std::move(steps));
+  report.sections.push_back(ConditionSection(ranked, false, sources));
+  report.sections.push_back(ChangeSection({health}, sources));
+  report.sections.push_back(CheckSection(health, sources));
+  report.sections.push_back(ChartSection(name, sources));
+  report.sections.push_back(std::move(faults));
   report.sections.push_back(ContainerSection(name, sources));
   report.sections.push_back(EventSection(name, sources));
-  report.sections.push_back(Leaves(node));
-  report.sections.push_back(Facts(node));
-  const ReportSection& faults = report.sections[1];
-  if (!node.up) {
-    report.verdict = fmt::format("The node is down: not heard of for {}.", DurationText(now - node.last_seen_unix_ns));
-    report.mood = Mood::kBad;
-  } else if (faults.mood == Mood::kBad || faults.mood == Mood::kWarning) {
-    report.verdict = "The node is up. Faults: " + faults.summary;
-    report.mood = faults.mood;
-  } else {
-    report.verdict = fmt::format("The node is up, with {} containers and no fault in force.", node.inventory.containers_size());
-    report.mood = Mood::kGood;
+  report.sections.push_back(std::move(losses));
+  leaves.folded = true;
+  report.sections.push_back(std::move(leaves));
+  for (ReportSection section : {Liveness(node, now), Facts(node)}) {
+    section.folded = true;
+    report.sections.push_back(std::move(section));
   }
+  report.machine = {{"node", name}, {"up", node.up}, {"conditions", ConditionsJson(ranked)}, {"checks", ChecksJson(health)}};
   return report;
 }
 

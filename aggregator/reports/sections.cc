@@ -46,9 +46,19 @@ std::string Residue(const FaultLabel& label) {
 
 }  // namespace
 
+std::string UrlText(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    encoded += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return encoded;
+}
+
 std::string DurationText(int64_t ns) {
   const int64_t s = ns / kNsPerSecond;
-  if (s < 120) return fmt::format("{:.1f} s", static_cast<double>(ns) / 1e9);
+  if (s < 10) return fmt::format("{:.1f} s", static_cast<double>(ns) / 1e9);
+  if (s < 120) return fmt::format("{} s", s);
   if (s < 7200) return fmt::format("{} min", s / 60);
   return s < 172800 ? fmt::format("{} h", s / 3600) : fmt::format("{} d", s / 86400);
 }
@@ -103,7 +113,8 @@ ReportSection FaultSection(const std::string& node, const ReportSources& sources
                                   on ? "in force" : DurationText(label.end_unix_ns - label.begin_unix_ns),
                                   std::string(VerdictName(label.effect.verdict())), Residue(label), label.experiment});
   }
-  section.summary = fmt::format("{} in the last day, {} in force, {} left something behind.", total, in_force, with_residue);
+  section.summary = total == 0 ? "None in the last day."
+                               : fmt::format("{} in the last day, {} in force, {} left something behind.", total, in_force, with_residue);
   section.mood = with_residue > 0 ? Mood::kBad : in_force > 0 ? Mood::kWarning : Mood::kGood;
   return section;
 }
