@@ -81,7 +81,7 @@ Result<FaultPlan> FaultEngine::Impl::MakePlan(const v1::InjectFault& asked,
   const FaultRow& row = *FindFault(options.catalogue, asked.fault());
   FAULTLINE_ASSIGN(
       spec.parameters,
-      CheckParameters(row.parameters, {asked.parameters().begin(), asked.parameters().end()},
+      AcceptParameters(row.parameters, {asked.parameters().begin(), asked.parameters().end()},
                       row.name));
   spec.target = asked.target();
   spec.duration_ms = asked.duration_ms() > 0 ? asked.duration_ms() : kOneShotMs;

@@ -223,7 +223,7 @@ std::optional<std::vector<std::string>> ParseList(std::string_view text) {
   return items;
 }
 
-Result<ParameterTexts> CheckParameters(std::span<const ParameterRow> rows,
+Result<ParameterTexts> AcceptParameters(std::span<const ParameterRow> rows,
                                        const ParameterTexts& given, std::string_view fault) {
   for (const auto& [name, text] : given) {
     const auto row = std::find_if(rows.begin(), rows.end(),

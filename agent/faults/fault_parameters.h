@@ -46,9 +46,9 @@ using ParameterTexts = std::map<std::string, std::string>;
 
 // `given` with the defaults filled in. kInvalidArgument names the parameter as "parameters.NAME":
 // unknown, missing, or not of its kind.
-Result<ParameterTexts> CheckParameters(std::span<const ParameterRow> rows,
+Result<ParameterTexts> AcceptParameters(std::span<const ParameterRow> rows,
                                        const ParameterTexts& given, std::string_view fault);
-// Texts that CheckParameters must refuse for this row.
+// Texts that AcceptParameters must refuse for this row.
 std::vector<std::string> BadValues(const ParameterRow& row);
 // "percent: loss (percent, 0 to 100, default 100)" for --list, without the name.
 std::string DescribeParameter(const ParameterRow& row);

@@ -34,7 +34,7 @@ class Conformance : public testing::TestWithParam<std::string> {
     spec.target.set_cgroup(stage->victim().path());
     spec.duration_ms = 60'000;
     const auto checked =
-        CheckParameters(row->parameters, stage->Parameters(row->example), row->name);
+        AcceptParameters(row->parameters, stage->Parameters(row->example), row->name);
     ASSERT_TRUE(checked) << "the example of the catalogue: " << checked.error().message;
     spec.parameters = *checked;
   }
@@ -89,7 +89,7 @@ TEST_P(Conformance, BadParametersAreRefusedByName) {
   const auto refused = [&](const std::string& name, const std::string& value) {
     ParameterTexts bad = spec.parameters;
     bad[name] = value;
-    const auto checked = CheckParameters(row->parameters, bad, row->name);
+    const auto checked = AcceptParameters(row->parameters, bad, row->name);
     ASSERT_FALSE(checked) << name << "=" << value;
     EXPECT_EQ(checked.error().code, ErrorCode::kInvalidArgument);
     EXPECT_NE(checked.error().message.find("parameters." + name), std::string::npos)
@@ -103,7 +103,7 @@ TEST_P(Conformance, BadParametersAreRefusedByName) {
     if (!parameter.required) continue;
     ParameterTexts without = spec.parameters;
     without.erase(std::string(parameter.name));
-    EXPECT_FALSE(CheckParameters(row->parameters, without, row->name)) << parameter.name;
+    EXPECT_FALSE(AcceptParameters(row->parameters, without, row->name)) << parameter.name;
   }
 }
 

@@ -24,7 +24,7 @@ constexpr ParameterRow kRows[] = {
 };
 
 TEST(FaultParameters, DefaultsAreFilledIn) {
-  const auto checked = CheckParameters(kRows, {{"latency", "100ms"}}, "slow");
+  const auto checked = AcceptParameters(kRows, {{"latency", "100ms"}}, "slow");
   ASSERT_TRUE(checked) << checked.error().message;
   FaultSpec spec;
   spec.parameters = *checked;
@@ -36,7 +36,7 @@ TEST(FaultParameters, DefaultsAreFilledIn) {
 
 TEST(FaultParameters, RefusalsNameTheParameter) {
   const auto refusal = [](ParameterTexts given) {
-    const auto checked = CheckParameters(kRows, given, "slow");
+    const auto checked = AcceptParameters(kRows, given, "slow");
     return checked ? "accepted" : checked.error().message;
   };
   EXPECT_THAT(refusal({}), HasSubstr("parameters.latency: slow needs it"));
@@ -76,7 +76,7 @@ TEST(FaultParameters, ListsInTwoForms) {
 TEST(FaultParameters, BadValuesAreBad) {
   for (const ParameterRow& row : kRows) {
     for (const std::string& value : BadValues(row))
-      EXPECT_FALSE(CheckParameters({&row, 1}, {{std::string(row.name), value}}, "slow"))
+      EXPECT_FALSE(AcceptParameters({&row, 1}, {{std::string(row.name), value}}, "slow"))
           << row.name << "=" << value;
   }
 }

@@ -20,7 +20,7 @@ TEST(HostPower, NeedsTheWordThatADryRunNames) {
     FaultSpec spec;
     spec.fault = name;
     spec.uid = "power";
-    spec.parameters = *CheckParameters(row->parameters, {}, name);
+    spec.parameters = *AcceptParameters(row->parameters, {}, name);
     const auto refused = row->make()->Plan(spec, host);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
