@@ -5,10 +5,17 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
+#include "aggregator/api/http_post.h"
 #include "aggregator/api/http_server.h"
+#include "aggregator/checks/change_sender.h"
+#include "aggregator/checks/check_runs.h"
+#include "aggregator/checks/checks.h"
+#include "aggregator/checks/rules_push.h"
 #include "aggregator/diagnosis/diagnosis.h"
 #include "aggregator/experiments/experiments.h"
 #include "aggregator/fleet.h"
@@ -27,6 +34,40 @@ int64_t Ns(const google::protobuf::Duration& duration) {
   return google::protobuf::util::TimeUtil::DurationToNanoseconds(duration);
 }
 
+ChecksOptions ChecksOptionsOf(const v1::AggregatorConfig& config) {
+  ChecksOptions options;
+  options.verdict.flap_high_percent = config.checks().flap_high_percent();
+  options.verdict.flap_low_percent = config.checks().flap_low_percent();
+  options.verdict.expire_ns = Ns(config.checks().expire());
+  options.ready_grace_ns = 2 * Ns(config.ingest().node_timeout());
+  return options;
+}
+
+Result<std::unique_ptr<ChangeSender>> MakeWebhook(const v1::AggregatorConfig& config, SelfMetrics* metrics) {
+  const v1::WebhookConfig& webhook = config.checks().webhook();
+  if (webhook.url().empty()) return std::unique_ptr<ChangeSender>();
+  std::string token;
+  if (!webhook.token_file().empty()) {
+    std::ifstream in(webhook.token_file());
+    if (!std::getline(in, token) || token.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, "checks.webhook.token_file: {} cannot be read or is empty", webhook.token_file());
+    }
+  }
+  constexpr int64_t kLimitNs = 5 * kNsPerSecond;
+  return std::make_unique<ChangeSender>(
+      [url = webhook.url(), token](const std::string& body) { return HttpPost(url, token, body, kLimitNs); }, metrics);
+}
+
+Result<void> LoadPriorities(const v1::AggregatorConfig& config, Checks& checks) {
+  const std::string& file = config.checks().priorities();
+  if (file.empty()) return {};
+  std::ifstream in(file, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in.good() && !in.eof()) return FailErrno(errno, "checks.priorities: reading {}", file);
+  if (auto set = checks.SetPriorities(text, file); !set) return Within("checks.priorities", set.error());
+  return {};
+}
+
 }  // namespace
 
 struct Aggregator::Parts {
@@ -38,6 +79,10 @@ struct Aggregator::Parts {
   std::unique_ptr<Objects> objects;
   std::unique_ptr<Experiments> experiments;
   std::unique_ptr<Diagnoser> diagnoser;
+  std::unique_ptr<ChangeSender> webhook;
+  std::unique_ptr<Checks> checks;
+  std::unique_ptr<RulesPush> rules_push;
+  std::unique_ptr<CheckRuns> check_runs;
   ApiContext context;
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Ingest> ingest;
@@ -118,6 +163,20 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
                                                     parts.ground_truth.get(), &parts.clock);
   parts.diagnoser = std::make_unique<Diagnoser>(parts.store.get(), parts.ground_truth.get(), &parts.clock);
 
+  parts.checks = std::make_unique<Checks>(parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock,
+                                          ChecksOptionsOf(config));
+  FAULTLINE_TRY(parts.checks->Load());
+  FAULTLINE_TRY(LoadPriorities(config, *parts.checks));
+  FAULTLINE_ASSIGN(parts.webhook, MakeWebhook(config, &parts.metrics));
+  if (parts.webhook) {
+    parts.checks->AddListener([&parts](const std::string& node, const v1::HealthChange& change, const ConditionPriority& priority) {
+      parts.webhook->Add(ChangeJson(node, change, priority));
+    });
+  }
+  parts.rules_push = std::make_unique<RulesPush>(parts.objects.get(), parts.store.get(), parts.fleet.get(), &parts.clock);
+  FAULTLINE_TRY(parts.rules_push->Load());
+  parts.check_runs = std::make_unique<CheckRuns>(parts.objects.get(), parts.fleet.get(), &parts.clock);
+
   ZmqServerOptions server;
   server.listen = config.ingest().listen();
   server.keys = config.security().keys();
@@ -135,6 +194,9 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
                                                 int64_t clock_offset_ns) {
         parts.ground_truth->Apply(node, transition, clock_offset_ns);
         parts.experiments->OnTransition(node, transition);
+      },
+                      .on_check = [&parts](const std::string& node, const v1::CheckResult& result) {
+        parts.checks->OnResult(node, result);
       }});
 
   parts.context.store = parts.store.get();
@@ -143,6 +205,7 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.context.ground_truth = parts.ground_truth.get();
   parts.context.experiments = parts.experiments.get();
   parts.context.diagnoser = parts.diagnoser.get();
+  parts.context.checks = parts.checks.get();
   parts.context.self_metrics = &parts.metrics;
   parts.context.clock = &parts.clock;
   parts.context.max_samples = config.query().max_samples();
@@ -157,6 +220,10 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   http.request_timeout_ms = Ns(config.query().timeout()) / kNsPerMs;
 
   parts.experiments->Start();
+  if (parts.webhook) parts.webhook->Start();
+  parts.checks->Start();
+  parts.rules_push->Start();
+  parts.check_runs->Start();
   parts.ingest->Start();
   FAULTLINE_ASSIGN(parts.http, HttpServer::Start(http, RouteCatalogue(), &parts.context));
   parts.keeper = std::thread([&parts] { parts.Keep(); });
@@ -167,14 +234,19 @@ void Aggregator::Reload(const v1::AggregatorConfig& config) {
   parts_->retention_ns = Ns(config.store().retention());
   spdlog::set_level(config.log().level().empty() ? spdlog::level::info
                                                  : spdlog::level::from_str(config.log().level()));
-  spdlog::info("configuration reloaded: store.retention and log.level; other keys take effect at the next start");
+  if (auto loaded = LoadPriorities(config, *parts_->checks); !loaded) spdlog::error("the old priorities stay: {}", loaded.error().message);
+  spdlog::info("configuration reloaded: store.retention, checks.priorities and log.level; other keys take effect at the next start");
 }
 
 void Aggregator::Stop() {
   Parts& parts = *parts_;
   if (parts.http) parts.http->Stop();
   if (parts.experiments) parts.experiments->Stop();
+  if (parts.check_runs) parts.check_runs->Stop();
+  if (parts.rules_push) parts.rules_push->Stop();
   if (parts.ingest) parts.ingest->Stop();
+  if (parts.checks) parts.checks->Stop();
+  if (parts.webhook) parts.webhook->Stop();
   {
     const std::lock_guard lock(parts.mutex);
     parts.stopping = true;

@@ -195,7 +195,9 @@ Result<void> Apply(const Session& session, const Options& options) {
     } else {
       std::string plural = kind;
       std::transform(plural.begin(), plural.end(), plural.begin(), [](unsigned char c) { return std::tolower(c); });
-      reply = client.Json("POST", "/apis/" + api + "/namespaces/" + UrlEncode(name_space) + "/" + plural, {},
+      // Kubernetes' own group has no name.
+      const std::string group = api.find('/') == std::string::npos ? "core/" + api : api;
+      reply = client.Json("POST", "/apis/" + group + "/namespaces/" + UrlEncode(name_space) + "/" + plural, {},
                           json::serialize(document));
     }
     if (!reply) return Within(kind + "/" + name, reply.error());

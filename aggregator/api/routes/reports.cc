@@ -1,13 +1,25 @@
 // /api/v1/reports: a node, or the cluster, as text, Markdown, HTML, JSON or YAML.
+#include <algorithm>
+
 #include "aggregator/api/routes/routes.h"
 #include "aggregator/reports/reports.h"
 
 namespace faultline::routes {
 namespace {
 
-Result<ReportSources> SourcesOf(const ApiContext& context) {
+// Where links lead: the host that the client used, when it is a plain one.
+std::string OriginOf(const Request& request) {
+  const std::string_view host = request.Header("host");
+  const bool plain = !host.empty() && host.size() < 256 && std::ranges::all_of(host, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':' || c == '[' || c == ']';
+  });
+  const bool tls = request.Header("x-forwarded-proto") == "https";
+  return plain ? (tls ? "https://" : "http://") + std::string(host) : std::string();
+}
+
+Result<ReportSources> SourcesOf(const Request& request, const ApiContext& context) {
   if (context.fleet == nullptr) return Fail(ErrorCode::kUnavailable, "no fleet here");
-  return ReportSources{context.fleet, context.store, context.ground_truth, context.clock};
+  return ReportSources{context.fleet, context.store, context.ground_truth, context.clock, context.checks, context.objects, OriginOf(request)};
 }
 
 Result<Reply> Rendered(const Request& request, const Report& report) {
@@ -24,13 +36,13 @@ Result<Reply> Rendered(const Request& request, const Report& report) {
 }  // namespace
 
 Result<Reply> NodeReport(const Request& request, ApiContext& context) {
-  FAULTLINE_ASSIGN(const ReportSources sources, SourcesOf(context));
+  FAULTLINE_ASSIGN(const ReportSources sources, SourcesOf(request, context));
   FAULTLINE_ASSIGN(const Report report, MakeNodeReport(std::string(request.PathValue("node")), sources));
   return Rendered(request, report);
 }
 
 Result<Reply> ClusterReport(const Request& request, ApiContext& context) {
-  FAULTLINE_ASSIGN(const ReportSources sources, SourcesOf(context));
+  FAULTLINE_ASSIGN(const ReportSources sources, SourcesOf(request, context));
   FAULTLINE_ASSIGN(const Report report, MakeClusterReport(sources));
   return Rendered(request, report);
 }

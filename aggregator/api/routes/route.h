@@ -22,6 +22,7 @@ class Objects;
 class GroundTruth;
 class Experiments;
 class Diagnoser;
+class Checks;
 class SelfMetrics;
 
 enum class Role { kAnyone, kViewer, kOperator, kAdmin };  // kAnyone: no token needed (probes)
@@ -68,6 +69,7 @@ struct ApiContext {
   GroundTruth* ground_truth = nullptr;
   Experiments* experiments = nullptr;
   Diagnoser* diagnoser = nullptr;
+  Checks* checks = nullptr;
   SelfMetrics* self_metrics = nullptr;
   const Clock* clock = nullptr;
   uint64_t max_samples = 50'000'000;

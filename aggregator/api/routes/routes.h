@@ -62,6 +62,12 @@ Result<Reply> Resume(const Request& request, ApiContext& context);
 // diagnose.cc
 Result<Reply> Diagnose(const Request& request, ApiContext& context);
 
+// checks.cc
+Result<Reply> CheckStates(const Request& request, ApiContext& context);
+Result<Reply> Conditions(const Request& request, ApiContext& context);
+Result<Reply> CheckResults(const Request& request, ApiContext& context);
+Result<Reply> SetCheckPriorities(const Request& request, ApiContext& context);
+
 // reports.cc
 Result<Reply> NodeReport(const Request& request, ApiContext& context);
 Result<Reply> ClusterReport(const Request& request, ApiContext& context);
