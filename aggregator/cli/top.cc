@@ -24,6 +24,7 @@ constexpr Column kNodeColumns[] = {
     {"DISK", "sum by (node) (rate(node_disk_io_time_seconds_total[15s]))", " s/s"},
     {"RX", "sum by (node) (rate(node_network_receive_bytes_total[15s]))", "B/s"},
     {"TX", "sum by (node) (rate(node_network_transmit_bytes_total[15s]))", "B/s"},
+    {"LOG LOST", "sum by (node) (faultline_log_lost_bytes_total)", "B"},
 };
 
 constexpr Column kContainerColumns[] = {
@@ -31,6 +32,8 @@ constexpr Column kContainerColumns[] = {
     {"MEMORY", "sum by (node, namespace, pod, container, id) (container_memory_working_set_bytes)", "B"},
     {"THROTTLED", "sum by (node, namespace, pod, container, id) (rate(container_cpu_cfs_throttled_seconds_total[15s]))", " s/s"},
     {"READ", "sum by (node, namespace, pod, container, id) (rate(container_fs_reads_bytes_total[15s]))", "B/s"},
+    {"LOG", "sum by (node, namespace, pod, container) (rate(faultline_log_bytes_total{pod!=\"\"}[15s]))", "B/s"},
+    {"LOG LOST", "sum by (node, namespace, pod, container) (faultline_log_lost_bytes_total{pod!=\"\"})", "B"},
     {"WRITE", "sum by (node, namespace, pod, container, id) (rate(container_fs_writes_bytes_total[15s]))", "B/s"},
 };
 
