@@ -1,6 +1,7 @@
-// Experiment: one fault, its parameters, whom it hits and for how long. The fault's name is checked against what the
-// chosen nodes can do when the experiment runs; here only its form is. The duration is mandatory: a fault without
-// an end is refused. Annotations faultline.io/pause and faultline.io/abort ("true") steer a running experiment.
+// Experiment: one fault, its parameters, whom it hits and for how long. The fault's name is checked
+// against what the chosen nodes can do when the experiment runs; here only its form is. The
+// duration is mandatory: a fault without an end is refused. Annotations faultline.io/pause and
+// faultline.io/abort ("true") steer a running experiment.
 #include <string>
 
 #include "aggregator/objects/field_reader.h"
@@ -19,7 +20,8 @@ constexpr int64_t kMaxDurationNs = int64_t{24} * 3600 * kNsPerSecond;
 void ReadExpression(FieldReader& expression) {
   expression.String("key", Need::kRequired);
   if (!expression.Has("operator")) expression.Refuse("operator", "is missing");
-  const std::string word = expression.Word("operator", {"In", "NotIn", "Exists", "DoesNotExist"}, "");
+  const std::string word =
+      expression.Word("operator", {"In", "NotIn", "Exists", "DoesNotExist"}, "");
   const bool has_values = !expression.Strings("values").empty();
   if ((word == "In" || word == "NotIn") && !has_values) expression.Refuse("values", "is missing");
   if ((word == "Exists" || word == "DoesNotExist") && has_values) {
@@ -43,6 +45,14 @@ void ReadProcesses(FieldReader& selector) {
   }
 }
 
+// PhysicalMachine objects, by their labels or names.
+void ReadMachines(FieldReader& machines) {
+  machines.Strings("namespaces");
+  machines.StringMap("labelSelectors");
+  machines.Objects("expressionSelectors", ReadExpression);
+  machines.StringLists("physicalMachines");
+}
+
 void ReadSelector(FieldReader& selector) {
   selector.Strings("namespaces");
   selector.StringMap("labelSelectors");
@@ -52,9 +62,12 @@ void ReadSelector(FieldReader& selector) {
   selector.StringLists("pods");  // namespace: [names]
   selector.Strings("containerNames");
   ReadProcesses(selector);
+  selector.Object("machines", ReadMachines);
   for (const std::string& cgroup : selector.Strings("cgroups")) {
-    if (cgroup.front() != '/') selector.Refuse("cgroups", "'" + cgroup + "' does not start with a slash");
-    if (cgroup == "/") selector.Refuse("cgroups", "the root cgroup is the whole node: choose it by nodes");
+    if (cgroup.front() != '/')
+      selector.Refuse("cgroups", "'" + cgroup + "' does not start with a slash");
+    if (cgroup == "/")
+      selector.Refuse("cgroups", "the root cgroup is the whole node: choose it by nodes");
   }
 }
 
@@ -74,37 +87,67 @@ void ReadMode(FieldReader& spec) {
     return;
   }
   if (value->is_int64()) *value = json::string(std::to_string(value->get_int64()));
-  const auto number = value->is_string() ? ParseInt(std::string_view(value->get_string())) : std::nullopt;
+  const auto number =
+      value->is_string() ? ParseInt(std::string_view(value->get_string())) : std::nullopt;
   const int64_t max = mode == "fixed" ? 1'000'000 : 100;
   if (!number || *number < 1 || *number > max) {
     spec.Refuse("value", "expected a whole number from 1 to " + std::to_string(max));
   }
 }
 
-void ReadSpec(FieldReader& spec) {
-  const json::string* fault = spec.String("fault", Need::kRequired);
-  if (fault != nullptr && !fault->empty() && !IsSnakeCase(*fault)) {
-    spec.Refuse("fault", "expected a name in snake_case such as cpu_stress");
+// What the parameters' fault takes is checked on the node; here a.b stands for what is nested, and
+// a list for its JSON.
+void ReadParameters(FieldReader& spec) {
+  json::value* parameters = spec.Any("parameters");
+  if (parameters == nullptr) return;
+  if (!parameters->is_object()) return spec.Refuse("parameters", "expected an object");
+  json::object flat;
+  std::vector<std::pair<std::string, json::value>> pending;
+  for (const auto& [name, value] : parameters->get_object()) pending.emplace_back(name, value);
+  while (!pending.empty()) {
+    const auto [name, value] = std::move(pending.back());
+    pending.pop_back();
+    if (value.is_object() && name.size() < 256) {
+      for (const auto& [inner, item] : value.get_object())
+        pending.emplace_back(name + "." + std::string(inner), item);
+    } else if (value.is_array()) {
+      flat[name] = json::string(json::serialize(value));
+    } else {
+      flat[name] = value;
+    }
   }
+  *parameters = std::move(flat);
   spec.StringMap("parameters");
-  spec.Object("selector", ReadSelector, Need::kRequired);
-  ReadMode(spec);
-  const auto duration_ns = spec.DurationNs("duration", Need::kRequired);
-  if (duration_ns && *duration_ns > kMaxDurationNs) spec.Refuse("duration", "is longer than 24h");
-  spec.Integer("seed", 0, INT64_MAX);
-  spec.Boolean("dryRun");
-  if (const json::value* guard = spec.Any("steadyState"); guard != nullptr) {
-    const bool empty = guard->is_array() && guard->get_array().empty();
-    if (!empty) spec.Refuse("steadyState", "cannot be honoured: this version has no steady-state guard");
-  }
+}
+
+void ReadTarget(FieldReader& target) {
+  target.Object("selector", ReadSelector, Need::kRequired);
+  ReadMode(target);
 }
 
 }  // namespace
 
+void ReadExperimentFields(FieldReader& spec) {
+  const json::string* fault = spec.String("fault", Need::kRequired);
+  if (fault != nullptr && !fault->empty() && !IsSnakeCase(*fault)) {
+    spec.Refuse("fault", "expected a name in snake_case such as cpu_stress");
+  }
+  ReadParameters(spec);
+  spec.Object("selector", ReadSelector, Need::kRequired);
+  ReadMode(spec);
+  spec.Object("target", ReadTarget);  // the other side of a network fault
+  const auto duration_ns = spec.DurationNs("duration", Need::kRequired);
+  if (duration_ns && *duration_ns > kMaxDurationNs) spec.Refuse("duration", "is longer than 24h");
+  spec.Integer("seed", 0, INT64_MAX);
+  spec.Boolean("dryRun");
+  spec.Objects("steadyState", ReadStatusCheckFields);
+}
+
 Result<void> ValidateExperiment(json::object& body) {
   FieldReader reader(body, "");
-  for (const std::string_view common : {"apiVersion", "kind", "metadata", "status"}) reader.Any(common);
-  reader.Object("spec", ReadSpec, Need::kRequired);
+  for (const std::string_view common : {"apiVersion", "kind", "metadata", "status"})
+    reader.Any(common);
+  reader.Object("spec", ReadExperimentFields, Need::kRequired);
   return reader.Done();
 }
 

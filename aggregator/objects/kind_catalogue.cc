@@ -13,7 +13,13 @@ constexpr ObjectKindRow kKinds[] = {
      kinds::ValidateExperiment, true},
     {"Label", "labels", "ground truth by hand: what was wrong with whom, and when", kinds::ValidateLabel, true},
     {"NodeCheck", "nodechecks", "chosen checks, once, on one node", kinds::ValidateNodeCheck, true},
+    {"PhysicalMachine", "physicalmachines", "a node by another name, with labels to choose it by",
+     kinds::ValidatePhysicalMachine, false},
     {"Policy", "policies", "blast radius: what experiments may never touch", kinds::ValidatePolicy, false},
+    {"Schedule", "schedules", "experiments or workflows again and again, by a cron expression", kinds::ValidateSchedule,
+     false},
+    {"Workflow", "workflows", "experiments, checks and tasks one after the other or side by side",
+     kinds::ValidateWorkflow, true},
 };
 
 }  // namespace

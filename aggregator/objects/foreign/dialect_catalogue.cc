@@ -5,7 +5,7 @@ namespace {
 
 constexpr DialectRow kDialects[] = {
     {"aegis.io/v1alpha1", "Aegis: AegisNodeHealthCheck, AegisClusterHealthCheck, AegisCheckRule", dialects::TranslateAegis},
-    {"chaos-mesh.org/v1alpha1", "Chaos Mesh: StressChaos, PodChaos (pod-failure)", dialects::TranslateChaosMesh},
+    {"chaos-mesh.org/v1alpha1", "Chaos Mesh: every kind of fault, Schedule, Workflow, StatusCheck, PhysicalMachine", dialects::TranslateChaosMesh},
     {"v1", "ConfigMap with rule files of Aegis, node-problem-detector, NHC", dialects::TranslateConfigMap},
 };
 
