@@ -18,6 +18,7 @@
 #include "aggregator/checks/rules_push.h"
 #include "aggregator/diagnosis/diagnosis.h"
 #include "aggregator/experiments/experiments.h"
+#include "aggregator/experiments/workflows.h"
 #include "aggregator/fleet.h"
 #include "aggregator/ingest.h"
 #include "aggregator/labels/ground_truth.h"
@@ -77,7 +78,9 @@ struct Aggregator::Parts {
   std::unique_ptr<Fleet> fleet;
   std::unique_ptr<GroundTruth> ground_truth;
   std::unique_ptr<Objects> objects;
+  std::unique_ptr<CheckRunner> status_checks;
   std::unique_ptr<Experiments> experiments;
+  std::unique_ptr<Workflows> workflows;
   std::unique_ptr<Diagnoser> diagnoser;
   std::unique_ptr<ChangeSender> webhook;
   std::unique_ptr<Checks> checks;
@@ -161,6 +164,9 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   FAULTLINE_TRY(parts.objects->Load());
   parts.experiments = std::make_unique<Experiments>(parts.objects.get(), parts.fleet.get(),
                                                     parts.ground_truth.get(), &parts.clock);
+  parts.status_checks = std::make_unique<CheckRunner>(parts.store.get(), &parts.clock);
+  parts.experiments->UseChecks(parts.status_checks.get());
+  parts.workflows = std::make_unique<Workflows>(parts.objects.get(), parts.status_checks.get(), &parts.clock);
   parts.diagnoser = std::make_unique<Diagnoser>(parts.store.get(), parts.ground_truth.get(), &parts.clock);
 
   parts.checks = std::make_unique<Checks>(parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock,
@@ -224,6 +230,7 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.checks->Start();
   parts.rules_push->Start();
   parts.check_runs->Start();
+  parts.workflows->Start();
   parts.ingest->Start();
   FAULTLINE_ASSIGN(parts.http, HttpServer::Start(http, RouteCatalogue(), &parts.context));
   parts.keeper = std::thread([&parts] { parts.Keep(); });
@@ -241,6 +248,7 @@ void Aggregator::Reload(const v1::AggregatorConfig& config) {
 void Aggregator::Stop() {
   Parts& parts = *parts_;
   if (parts.http) parts.http->Stop();
+  if (parts.workflows) parts.workflows->Stop();
   if (parts.experiments) parts.experiments->Stop();
   if (parts.check_runs) parts.check_runs->Stop();
   if (parts.rules_push) parts.rules_push->Stop();

@@ -53,6 +53,10 @@ void ExperimentCourse::Select(const std::vector<Target>& targets, uint64_t seed)
   }
 }
 
+void ExperimentCourse::Resolve(const std::string& parameter, std::string value) {
+  status_.resolved[parameter] = std::move(value);
+}
+
 void ExperimentCourse::RefuseSelection(std::string reason, std::string message, bool final) {
   status_.refusal_reason = std::move(reason);
   status_.refusal = std::move(message);
@@ -137,6 +141,8 @@ v1::Command ExperimentCourse::CommandFor(const ExperimentRequest& request) const
   inject.set_experiment(name_);
   inject.set_fault(spec_.fault);
   inject.mutable_parameters()->insert(spec_.parameters.begin(), spec_.parameters.end());
+  for (const auto& [parameter, value] : status_.resolved)
+    (*inject.mutable_parameters())[parameter] = value;
   inject.set_duration_ms(record.duration_ms);
   *inject.mutable_target() = record.target;
   inject.set_dry_run(spec_.dry_run);

@@ -29,6 +29,8 @@ class ExperimentCourse {
   ExperimentCourse(std::string uid, std::string name, ExperimentSpec spec, ExperimentStatus status);
 
   void Select(const std::vector<Target>& targets, uint64_t seed);
+  // A parameter that only the fleet can tell, as the addresses of the other side.
+  void Resolve(const std::string& parameter, std::string value);
   // Not final: targets may still appear.
   void RefuseSelection(std::string reason, std::string message, bool final);
   void Pause(bool paused);

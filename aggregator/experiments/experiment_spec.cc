@@ -38,6 +38,31 @@ std::map<std::string, std::string> MapAt(const json::object& object, std::string
   return map;
 }
 
+Result<LabelSelector> ReadLabels(const json::object& object) {
+  LabelSelector labels;
+  for (const auto& [key, value] : MapAt(object, "labelSelectors")) labels.AddEqual(key, value);
+  const json::value* list = Find(object, "expressionSelectors");
+  if (list == nullptr || !list->is_array()) return labels;
+  for (const json::value& item : list->get_array()) {
+    if (!item.is_object())
+      return Fail(ErrorCode::kInvalidArgument, "spec.selector.expressionSelectors: no object");
+    const json::object& expression = item.get_object();
+    FAULTLINE_TRY(labels.AddExpression(TextAt(expression, "key"), TextAt(expression, "operator"),
+                                       ListAt(expression, "values")));
+  }
+  return labels;
+}
+
+std::map<std::string, std::vector<std::string>> NamesAt(const json::object& object,
+                                                        std::string_view name) {
+  std::map<std::string, std::vector<std::string>> names;
+  if (const json::value* lists = Find(object, name); lists != nullptr && lists->is_object()) {
+    for (const auto& [name_space, list] : lists->get_object())
+      names[std::string(name_space)] = ListAt(lists->get_object(), name_space);
+  }
+  return names;
+}
+
 Result<TargetSelector> ReadSelector(const json::object& object) {
   TargetSelector selector;
   selector.nodes = ListAt(object, "nodes");
@@ -46,22 +71,14 @@ Result<TargetSelector> ReadSelector(const json::object& object) {
   selector.containers = ListAt(object, "containerNames");
   selector.cgroups = ListAt(object, "cgroups");
   selector.processes = ListAt(object, "processes");
-  for (const auto& [key, value] : MapAt(object, "labelSelectors"))
-    selector.labels.AddEqual(key, value);
-  if (const json::value* list = Find(object, "expressionSelectors");
-      list != nullptr && list->is_array()) {
-    for (const json::value& item : list->get_array()) {
-      if (!item.is_object())
-        return Fail(ErrorCode::kInvalidArgument, "spec.selector.expressionSelectors: no object");
-      const json::object& expression = item.get_object();
-      FAULTLINE_TRY(selector.labels.AddExpression(
-          TextAt(expression, "key"), TextAt(expression, "operator"), ListAt(expression, "values")));
-    }
-  }
-  if (const json::value* pods = Find(object, "pods"); pods != nullptr && pods->is_object()) {
-    for (const auto& [name_space, names] : pods->get_object()) {
-      selector.pods[std::string(name_space)] = ListAt(pods->get_object(), name_space);
-    }
+  FAULTLINE_ASSIGN(selector.labels, ReadLabels(object));
+  selector.pods = NamesAt(object, "pods");
+  if (const json::value* machines = Find(object, "machines");
+      machines != nullptr && machines->is_object()) {
+    MachineSelector& chosen = selector.machines.emplace();
+    chosen.namespaces = ListAt(machines->get_object(), "namespaces");
+    chosen.names = NamesAt(machines->get_object(), "physicalMachines");
+    FAULTLINE_ASSIGN(chosen.labels, ReadLabels(machines->get_object()));
   }
   const int ways = (selector.SelectsContainers() ? 1 : 0) + (selector.cgroups.empty() ? 0 : 1) +
                    (selector.processes.empty() ? 0 : 1);
@@ -95,6 +112,25 @@ Result<ExperimentSpec> ReadExperimentSpec(const json::object& body) {
   if (const json::value* selector = Find(object, "selector");
       selector != nullptr && selector->is_object()) {
     FAULTLINE_ASSIGN(spec.selector, ReadSelector(selector->get_object()));
+  }
+  if (const json::value* target = Find(object, "target"); target != nullptr && target->is_object()) {
+    const json::object& other = target->get_object();
+    OtherSide& side = spec.other_side.emplace();
+    side.mode = TextAt(other, "mode").empty() ? "all" : TextAt(other, "mode");
+    side.mode_value = ParseInt(TextAt(other, "value")).value_or(0);
+    if (const json::value* selector = Find(other, "selector");
+        selector != nullptr && selector->is_object()) {
+      FAULTLINE_ASSIGN(side.selector, ReadSelector(selector->get_object()));
+    }
+  }
+  if (const json::value* checks = Find(object, "steadyState");
+      checks != nullptr && checks->is_array()) {
+    for (const json::value& check : checks->get_array()) {
+      if (!check.is_object()) continue;
+      CheckSpec read = ReadCheckSpec(check.get_object());
+      read.continuous = true;
+      spec.steady_state.push_back(std::move(read));
+    }
   }
   return spec;
 }

@@ -136,6 +136,10 @@ json::object StatusToJson(const ExperimentStatus& status) {
   object["attempt"] = status.attempt;
   object["paused"] = status.paused;
   if (!status.stop_reason.empty()) object["stopReason"] = status.stop_reason;
+  if (!status.resolved.empty()) {
+    json::object& resolved = object["resolvedParameters"].emplace_object();
+    for (const auto& [name, value] : status.resolved) resolved[name] = value;
+  }
   json::array& conditions = object["conditions"].emplace_array();
   for (const Condition& condition : status.conditions) {
     conditions.push_back({{"type", condition.type},
@@ -153,6 +157,11 @@ ExperimentStatus StatusFromJson(const json::value& value) {
   ExperimentStatus status;
   if (!value.is_object()) return status;
   if (const std::string phase = TextAt(value, "phase"); !phase.empty()) status.phase = phase;
+  if (const json::value& resolved = At(value, "resolvedParameters"); resolved.is_object()) {
+    for (const auto& [name, text] : resolved.get_object()) {
+      if (text.is_string()) status.resolved[std::string(name)] = std::string(text.get_string());
+    }
+  }
   const json::value& selected = At(value, "selected");
   status.selected = selected.is_bool() && selected.get_bool();
   status.refusal = TextAt(At(value, "refusal"), "message");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,7 +64,8 @@ struct ExperimentStatus {
   std::optional<uint64_t> seed;
   int64_t attempt = 0;
   bool paused = false;
-  std::string stop_reason;  // aborted, halted: it never runs again
+  std::string stop_reason;  // aborted, halted, steadyState: …: it never runs again
+  std::map<std::string, std::string> resolved;  // parameters that were found out, as targets
   std::vector<TargetRecord> records;
   std::vector<Condition> conditions;
 };

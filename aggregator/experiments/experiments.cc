@@ -18,6 +18,7 @@
 #include "aggregator/experiments/blast_radius.h"
 #include "aggregator/experiments/experiment_course.h"
 #include "aggregator/experiments/label_objects.h"
+#include "aggregator/objects/object_text.h"
 #include "common/bounded_queue.h"
 #include "common/log.h"
 
@@ -86,7 +87,8 @@ struct Inbox {
 struct Experiments::Impl {
   struct Running {
     ExperimentCourse course;
-    int64_t since_unix_ns = 0;  // when it was opened here
+    int64_t since_unix_ns = 0;        // when it was opened here
+    std::vector<CheckCourse> steady;  // as in the spec
   };
 
   Impl(Objects* the_objects, Fleet* the_fleet, GroundTruth* truth, const Clock* the_clock)
@@ -105,7 +107,11 @@ struct Experiments::Impl {
   void Send(const Key& key, const ExperimentCourse& course, const ExperimentRequest& request);
   void CatchUp(ExperimentCourse& course);
   void TellHalt();
+  void CheckSteadyState(const Key& key, Running& running);
+  Result<TargetSelector> WithMachines(const TargetSelector& selector) const;
+  Result<void> ResolveOtherSide(ExperimentCourse& course, uint64_t seed) const;
 
+  CheckRunner* checks = nullptr;
   Objects* const objects;
   Fleet* const fleet;
   GroundTruth* const ground_truth;
@@ -196,7 +202,10 @@ void Experiments::Impl::Open(const Key& key, const Object& object) {
   const std::string refusal = spec ? "" : spec.error().message;
   Running running{ExperimentCourse(TextAt(metadata, "uid"), key.first + "/" + key.second,
                                    spec ? *std::move(spec) : ExperimentSpec(), std::move(status)),
-                  clock->UnixNs()};
+                  clock->UnixNs(),
+                  {}};
+  for (const CheckSpec& check : running.course.spec().steady_state)
+    running.steady.emplace_back(check);
   if (!refusal.empty()) running.course.RefuseSelection("BadSpec", refusal, true);
   const bool over = running.course.Finished() && stored != nullptr;
   const bool deleted = metadata != nullptr && metadata->contains("deletionTimestamp");
@@ -220,6 +229,7 @@ void Experiments::Impl::Step(const Key& key, Running& running) {
   const ExperimentStatus& status = course.status();
   if (!status.selected && !status.refused && status.stop_reason.empty() && !status.paused)
     TrySelect(key, running);
+  CheckSteadyState(key, running);
   const int64_t now = clock->UnixNs();
   const std::vector<ExperimentRequest> requests = course.Next(now);
   course.Summarise(now);
@@ -248,6 +258,10 @@ void Experiments::Impl::TrySelect(const Key& key, Running& running) {
   const uint64_t seed = course.spec().seed ? *course.spec().seed : RandomSeed();
   const auto targets = Choose(key, running, seed);
   if (targets) {
+    if (const auto resolved = ResolveOtherSide(course, seed); !resolved) {
+      const bool final = clock->UnixNs() - running.since_unix_ns > kSelectNs;
+      return course.RefuseSelection("NothingMatches", resolved.error().message, final);
+    }
     if (const auto guarded = AddFinalizer(key); guarded) return course.Select(*targets, seed);
     return;  // next time
   }
@@ -262,8 +276,9 @@ void Experiments::Impl::TrySelect(const Key& key, Running& running) {
 
 Result<std::vector<Target>> Experiments::Impl::Choose(const Key& key, const Running& running,
                                                       uint64_t seed) const {
-  const ExperimentSpec& spec = running.course.spec();
+  ExperimentSpec spec = running.course.spec();
   const std::vector<NodeState> nodes = fleet->Nodes();
+  FAULTLINE_ASSIGN(spec.selector, WithMachines(spec.selector));
   FAULTLINE_ASSIGN(std::vector<Target> found, FindTargets(spec, nodes));
   FAULTLINE_ASSIGN(std::vector<Target> targets, ChooseTargets(spec, std::move(found), seed));
   if (targets.size() > kMaxTargets) {
@@ -284,6 +299,77 @@ Result<std::vector<Target>> Experiments::Impl::Choose(const Key& key, const Runn
   }
   FAULTLINE_TRY(CheckBlastRadius(bodies, spec, targets, use));
   return targets;
+}
+
+// Machines are nodes under the names that others gave them.
+Result<TargetSelector> Experiments::Impl::WithMachines(const TargetSelector& selector) const {
+  TargetSelector resolved = selector;
+  if (!selector.machines) return resolved;
+  FAULTLINE_ASSIGN(const std::vector<Object> machines, objects->List("PhysicalMachine", "", ""));
+  const MachineSelector& wanted = *selector.machines;
+  const auto contains = [](const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  };
+  std::vector<std::string> nodes;
+  for (const Object& machine : machines) {
+    if (!wanted.namespaces.empty() && !contains(wanted.namespaces, machine.name_space)) continue;
+    if (!wanted.names.empty()) {
+      const auto names = wanted.names.find(machine.name_space);
+      if (names == wanted.names.end() || !contains(names->second, machine.name)) continue;
+    }
+    if (!wanted.labels.Matches(LabelsOf(machine.body))) continue;
+    const json::object* spec = ObjectAt(machine.body, "spec");
+    std::string node = TextAt(spec, "node");
+    if (node.empty()) node = machine.name;
+    nodes.push_back(node);
+    std::string address = TextAt(spec, "address");
+    if (const size_t scheme = address.find("://"); scheme != std::string::npos)
+      address = address.substr(scheme + 3);
+    address = address.substr(0, address.find(':'));
+    if (!address.empty()) nodes.push_back(address);
+  }
+  if (nodes.empty())
+    return Fail(ErrorCode::kNotFound, "no PhysicalMachine matches spec.selector.machines");
+  resolved.nodes.insert(resolved.nodes.end(), nodes.begin(), nodes.end());
+  resolved.machines.reset();
+  return resolved;
+}
+
+Result<void> Experiments::Impl::ResolveOtherSide(ExperimentCourse& course, uint64_t seed) const {
+  const ExperimentSpec& spec = course.spec();
+  if (!spec.other_side) return {};
+  ExperimentSpec other = spec;
+  other.selector = spec.other_side->selector;
+  other.mode = spec.other_side->mode;
+  other.mode_value = spec.other_side->mode_value;
+  const std::vector<NodeState> nodes = fleet->Nodes();
+  FAULTLINE_ASSIGN(std::vector<Target> found, FindTargets(other, nodes));
+  FAULTLINE_ASSIGN(const std::vector<Target> chosen, ChooseTargets(other, std::move(found), seed));
+  FAULTLINE_ASSIGN(const std::vector<std::string> addresses, AddressesOf(chosen, nodes));
+  std::string list;
+  for (const std::string& address : addresses) list += (list.empty() ? "" : ",") + address;
+  course.Resolve("targets", list);
+  return {};
+}
+
+// Asked from before the first injection on; the first breach ends it.
+void Experiments::Impl::CheckSteadyState(const Key& key, Running& running) {
+  if (checks == nullptr || !running.course.status().stop_reason.empty()) return;
+  for (size_t i = 0; i < running.steady.size(); ++i) {
+    CheckCourse& check = running.steady[i];
+    if (check.state() == CheckCourse::State::kFailed) {
+      running.course.Stop("steadyState: " + check.message());
+      return;
+    }
+    if (!check.Due(clock->UnixNs())) continue;
+    checks->Ask(check.spec(), [this, mail = inbox, key, i](Result<std::string> answer) {
+      mail->Post([this, key, i, answer = std::move(answer)] {
+        const auto at = open.find(key);
+        if (at != open.end() && i < at->second.steady.size())
+          at->second.steady[i].OnAnswer(answer, clock->UnixNs());
+      });
+    });
+  }
 }
 
 Result<void> Experiments::Impl::AddFinalizer(const Key& key) {
@@ -369,6 +455,8 @@ Experiments::Experiments(Objects* objects, Fleet* fleet, GroundTruth* ground_tru
     : impl_(std::make_unique<Impl>(objects, fleet, ground_truth, clock)) {}
 
 Experiments::~Experiments() { Stop(); }
+
+void Experiments::UseChecks(CheckRunner* checks) { impl_->checks = checks; }
 
 void Experiments::Start() {
   impl_->watch = impl_->objects->Watch(kKind, [impl = impl_.get()](const ObjectEvent& event) {

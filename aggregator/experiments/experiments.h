@@ -14,10 +14,14 @@
 
 namespace faultline {
 
+class CheckRunner;
+
 class Experiments {
  public:
   Experiments(Objects* objects, Fleet* fleet, GroundTruth* ground_truth, const Clock* clock);
   ~Experiments();
+  // Before Start: who asks the steady-state checks; without it they are not asked.
+  void UseChecks(CheckRunner* checks);
   void Start();
   void Stop();
   // Every fault on every node, now; returns how many nodes were told. New injections are refused

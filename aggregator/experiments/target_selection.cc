@@ -186,6 +186,30 @@ Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec,
               matched, down, unable);
 }
 
+Result<std::vector<std::string>> AddressesOf(const std::vector<Target>& targets,
+                                             const std::vector<NodeState>& nodes) {
+  std::vector<std::string> addresses;
+  for (const Target& target : targets) {
+    const size_t before = addresses.size();
+    for (const NodeState& node : nodes) {
+      if (node.node != target.node) continue;
+      for (const v1::ContainerInfo& container : node.inventory.containers()) {
+        if (container.subject().cgroup() != target.subject.cgroup()) continue;
+        for (const v1::Label& label : container.labels()) {
+          if (label.name() != kAddressLabel) continue;
+          for (const std::string_view address : Split(label.value(), ','))
+            addresses.emplace_back(address);
+        }
+      }
+    }
+    if (addresses.size() == before)
+      return Fail(ErrorCode::kNotFound, "spec.target: no address of {} is known", target.id);
+  }
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
 Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets,
                                           uint64_t seed) {
   Lots lots(seed);

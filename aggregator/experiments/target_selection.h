@@ -12,6 +12,9 @@
 
 namespace faultline {
 
+// Label of a container in the inventory: its addresses, comma between them.
+constexpr std::string_view kAddressLabel = "faultline.io/addresses";
+
 struct Target {
   std::string
       id;  // node, node/namespace/pod/container, node/cgroup…, node/pid:4242, node/process:nginx
@@ -22,6 +25,9 @@ struct Target {
 // All that match, by id. kNotFound says why nothing does.
 Result<std::vector<Target>> FindTargets(const ExperimentSpec& spec,
                                         const std::vector<NodeState>& nodes);
+// The addresses of those targets, as the nodes reported them; kNotFound names one that has none.
+Result<std::vector<std::string>> AddressesOf(const std::vector<Target>& targets,
+                                             const std::vector<NodeState>& nodes);
 // Those of them that `mode` takes. kInvalidArgument for an unknown mode.
 Result<std::vector<Target>> ChooseTargets(const ExperimentSpec& spec, std::vector<Target> targets,
                                           uint64_t seed);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "aggregator/experiments/workflows.h"
 #include "tests/support/memory_documents.h"
 
 namespace faultline {
@@ -281,6 +282,108 @@ TEST_F(ExperimentsTest, PolicyIsRespected) {
   ASSERT_TRUE(Eventually([&] { return Is("Selected") == "False/PolicyRefuses"; }));
   EXPECT_EQ(Phase(), "Failed");
   EXPECT_EQ(Told(false), 0u);
+}
+
+// A check that fails: the fault is undone before its time, and the status says why.
+TEST_F(ExperimentsTest, SteadyStateBreachAborts) {
+  CheckRunner checks(nullptr, &clock);
+  experiments.reset();
+  experiments.emplace(&objects, &fleet, &truth, &clock);
+  experiments->UseChecks(&checks);
+  experiments->Start();
+  // Nobody listens on port 1.
+  Apply(
+      "  steadyState:\n    - type: HTTP\n      intervalSeconds: 1\n      failureThreshold: 1\n"
+      "      http: {url: 'http://127.0.0.1:1/', criteria: {statusCode: '200'}}\n");
+  ASSERT_TRUE(Eventually([&] {
+    const json::value status = Status();
+    return status.is_object() && status.get_object().contains("phase") &&
+           status.at("phase") == "Finished";
+  }));
+  EXPECT_TRUE(std::string_view(Status().at("stopReason").as_string()).starts_with("steadyState: "));
+  experiments.reset();
+}
+
+TEST_F(ExperimentsTest, TheOtherSideIsFoundByItsAddresses) {
+  v1::Inventory inventory;
+  auto& server = *inventory.add_containers();
+  server.mutable_subject()->set_cgroup("/tour/server");
+  auto& peer = *inventory.add_containers();
+  peer.mutable_subject()->set_cgroup("/tour/peer");
+  auto& label = *peer.add_labels();
+  label.set_name("faultline.io/addresses");
+  label.set_value("10.1.2.3,10.1.2.4");
+  fleet.OnInventory("n1", inventory);
+  Apply("  target: {selector: {cgroups: [/tour/peer]}, mode: all}\n");
+  ASSERT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex);
+    return !commands.empty();
+  }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(commands.front().inject_fault().parameters().at("targets"), "10.1.2.3,10.1.2.4");
+}
+
+TEST_F(ExperimentsTest, MachinesAreNodesByOtherNames) {
+  const auto machine = objects.Parse(
+      "apiVersion: faultline.io/v1\nkind: PhysicalMachine\nmetadata: {name: pm, labels: {arch: "
+      "amd64}}\n"
+      "spec: {address: 'http://n1:31768'}\n");
+  ASSERT_TRUE(machine) << machine.error().message;
+  ASSERT_TRUE(objects.Apply(machine->front()));
+  Apply("", "machines: {labelSelectors: {arch: amd64}}");
+  ASSERT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex);
+    return !commands.empty();
+  }));
+}
+
+// A workflow and a schedule make experiments, which the controller runs; both are followed to their
+// end.
+TEST_F(ExperimentsTest, WorkflowsAndSchedulesMakeExperiments) {
+  CheckRunner checks(nullptr, &clock);
+  Workflows workflows(&objects, &checks, &clock);
+  workflows.Start();
+  const std::string experiment =
+      "{fault: cpu_stress, duration: 60s, selector: {cgroups: [/tour/server]}}";
+  for (const std::string& text :
+       {"apiVersion: faultline.io/v1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  entry: all\n  "
+        "templates:\n"
+        "    - {name: all, templateType: Serial, children: [hurt, rest]}\n"
+        "    - {name: hurt, templateType: Experiment, deadline: 1s, experiment: " +
+            experiment +
+            "}\n"
+            "    - {name: rest, templateType: Suspend, deadline: 1s}\n",
+        "apiVersion: faultline.io/v1\nkind: Schedule\nmetadata: {name: s}\nspec:\n  cron: '* * * * "
+        "* *'\n"
+        "  concurrencyPolicy: Forbid\n  experiment: " +
+            experiment + "\n"}) {
+    const auto parsed = objects.Parse(text);
+    ASSERT_TRUE(parsed) << parsed.error().message;
+    ASSERT_TRUE(objects.Apply(parsed->front()));
+  }
+  const auto phase = [&](const char* kind, const char* name) {
+    const auto object = objects.Get(kind, "default", name);
+    const json::value* status = object ? object->body.if_contains("status") : nullptr;
+    return status != nullptr && status->is_object() && status->get_object().contains("phase")
+               ? std::string(status->at("phase").as_string())
+               : std::string();
+  };
+  ASSERT_TRUE(Eventually([&] { return phase("Workflow", "w") == "Finished"; }))
+      << phase("Workflow", "w");
+  EXPECT_EQ(phase("Experiment", "w-hurt-1"), "Finished") << "ended at the deadline of its step";
+  const auto made = [&] {
+    return objects.List("Experiment", "", "faultline.io/schedule=s")
+        .value_or(std::vector<Object>());
+  };
+  EXPECT_TRUE(Eventually([&] { return !made().empty(); }));
+  ASSERT_TRUE(objects.Delete("Schedule", "default", "s"));
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<Object> all = made();
+    return std::all_of(all.begin(), all.end(), [&](const Object& one) {
+      return phase("Experiment", one.name.c_str()) == "Finished";
+    });
+  })) << "a schedule that is gone takes along what it began";
+  workflows.Stop();
 }
 
 }  // namespace
