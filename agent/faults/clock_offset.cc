@@ -3,14 +3,19 @@
 // adds the offset. Takes back: the original bytes, then the page goes. Verify calls the function in
 // the process, as the process itself would, and compares with our own clock. x86-64. Limits: a
 // process that asks the kernel directly, or that starts later by exec, keeps the true time.
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -196,10 +201,55 @@ bool HasPage(const HostView& host, const Patch& patch) {
   });
 }
 
+// A process that stands still in the middle of a call of ours must be let go as it was, whatever
+// happens to us: so this is done by a child that outlives the SIGKILL of its parent. If the parent
+// is gone when the work is done, `undo` follows: whoever recovers may have come before us.
+Result<int64_t> InOwnProcess(const std::function<Result<int64_t>()>& work,
+                             const std::function<void()>& undo) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return FailErrno(errno, "pipe");
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    // Locks of the journal are shared with whoever has their descriptors.
+    close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
+    close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
+    const auto result = getppid() == parent ? work() : Fail(ErrorCode::kUnavailable, "too late");
+    if (getppid() != parent) undo();
+    const std::string text =
+        result ? fmt::format("+{}", *result)
+               : fmt::format("-{} {}", ErrorCodeName(result.error().code), result.error().message);
+    (void)!write(ends[1], text.data(), text.size());
+    _exit(0);
+  }
+  const int error = errno;
+  close(ends[1]);
+  std::string text(1024, '\0');
+  const ssize_t n = child > 0 ? read(ends[0], text.data(), text.size()) : -1;
+  close(ends[0]);
+  if (child < 0) return FailErrno(error, "fork");
+  waitpid(child, nullptr, 0);
+  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  if (text.starts_with('+')) return ParseInt(text.substr(1)).value_or(0);
+  if (!text.starts_with('-'))
+    return Fail(ErrorCode::kInternal, "the process that patches has died");
+  const size_t blank = text.find(' ');
+  return std::unexpected(
+      Error{ErrorCodeFromName(text.substr(1, blank - 1)), text.substr(blank + 1)});
+}
+
 // Stopped at a place where nothing that changes is being executed.
 Result<StoppedProcess> StopOutside(const HostView& host, const Patch& patch) {
   for (int i = 0; i < 200; ++i) {
-    FAULTLINE_ASSIGN(StoppedProcess process, StoppedProcess::Stop(host, patch.process.pid));
+    auto stopped = StoppedProcess::Stop(host, patch.process.pid);
+    // Somebody else has just stopped it: another call of ours, or a debugger.
+    if (!stopped && stopped.error().code == ErrorCode::kPermissionDenied && i < 199) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
+    if (!stopped) return std::unexpected(stopped.error());
+    StoppedProcess process = *std::move(stopped);
     FAULTLINE_ASSIGN(bool inside, process.AnyThreadIn(patch.page, patch.page + kPageBytes));
     for (const Patch::Function& function : patch.functions) {
       FAULTLINE_ASSIGN(const bool here,
@@ -317,13 +367,11 @@ class ClockOffset final : public Fault {
 
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
     FAULTLINE_ASSIGN(const uint64_t mask, ClockMask(plan.spec));
-    size_t done = 0;
-    for (const Patch& patch : Patches(plan)) {
-      if (!ReadIfSame(*host.host, patch.process)) continue;
-      FAULTLINE_TRY(Apply(*host.host, patch, mask, plan.spec.DurationNs("timeOffset")));
-      ++done;
-    }
-    if (done == 0) return Fail(ErrorCode::kNotFound, "all processes of the target have ended");
+    const auto work = [&]() -> Result<int64_t> {
+      FAULTLINE_TRY(ApplyAll(plan, host, mask));
+      return 0;
+    };
+    FAULTLINE_TRY(InOwnProcess(work, [&] { (void)Undo(plan, host); }));
     return {};
   }
 
@@ -335,7 +383,8 @@ class ClockOffset final : public Fault {
     std::string trouble;
     for (const Patch& patch : Patches(plan)) {
       if (!ReadIfSame(*host.host, patch.process)) continue;
-      const auto offset = OffsetOf(*host.host, patch, clock_id);
+      const auto offset =
+          InOwnProcess([&] { return OffsetOf(*host.host, patch, clock_id); }, [] {});
       if (!offset) {
         trouble = offset.error().message;
         continue;
@@ -359,15 +408,12 @@ class ClockOffset final : public Fault {
   }
 
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
-    for (const Patch& patch : Patches(plan)) {
-      if (!ReadIfSame(*host.host, patch.process) || Left(patch, *host.host).empty()) continue;
-      FAULTLINE_ASSIGN(StoppedProcess process, StopOutside(*host.host, patch));
-      for (const Patch::Function& function : patch.functions)
-        FAULTLINE_TRY(WriteMemory(patch.process.pid, function.address, function.original));
-      if (HasPage(*host.host, patch))
-        FAULTLINE_TRY(
-            process.SystemCall(patch.syscall_instruction, {SYS_munmap, patch.page, kPageBytes}));
-    }
+    if (Residue(plan, host).empty()) return {};
+    const auto work = [&]() -> Result<int64_t> {
+      FAULTLINE_TRY(Undo(plan, host));
+      return 0;
+    };
+    FAULTLINE_TRY(InOwnProcess(work, [] {}));
     return {};
   }
 
@@ -381,6 +427,31 @@ class ClockOffset final : public Fault {
   }
 
  private:
+  static Result<void> ApplyAll(const FaultPlan& plan, const FaultHost& host, uint64_t mask) {
+    size_t done = 0;
+    for (const Patch& patch : Patches(plan)) {
+      if (!ReadIfSame(*host.host, patch.process)) continue;
+      FAULTLINE_TRY(Apply(*host.host, patch, mask, plan.spec.DurationNs("timeOffset")));
+      ++done;
+    }
+    if (done == 0) return Fail(ErrorCode::kNotFound, "all processes of the target have ended");
+    return {};
+  }
+
+  static Result<void> Undo(const FaultPlan& plan, const FaultHost& host) {
+    for (const Patch& patch : Patches(plan)) {
+      if (!ReadIfSame(*host.host, patch.process) || Left(patch, *host.host).empty()) continue;
+      FAULTLINE_ASSIGN(StoppedProcess process, StopOutside(*host.host, patch));
+      for (const Patch::Function& function : patch.functions)
+        FAULTLINE_TRY(WriteMemory(patch.process.pid, function.address, function.original));
+      if (HasPage(*host.host, patch)) {
+        FAULTLINE_TRY(
+            process.SystemCall(patch.syscall_instruction, {SYS_munmap, patch.page, kPageBytes}));
+      }
+    }
+    return {};
+  }
+
   static std::vector<std::string> Left(const Patch& patch, const HostView& host) {
     std::vector<std::string> left;
     for (const Patch::Function& function : patch.functions) {

@@ -7,6 +7,7 @@ constexpr CommandRow kCommands[] = {
     {"apply", "create or change objects from files (ours, or manifests of Chaos Mesh)", SetUpApply},
     {"bundle", "collect what a support request needs into one file", SetUpBundle},
     {"check", "run health checks now, list them, look into their history", SetUpCheck},
+    {"chaosd", "attacks as chaosd's command line has them", SetUpChaosd},
     {"completion", "print a completion script for bash", SetUpCompletion},
     {"delete", "delete an object; an experiment recovers its faults first", SetUpDelete},
     {"describe", "one object for people: conditions, targets, events", SetUpDescribe},

@@ -8,6 +8,7 @@ namespace faultline::cli {
 void SetUpApply(CLI::App& app, Session& session);
 void SetUpBundle(CLI::App& app, Session& session);
 void SetUpCheck(CLI::App& app, Session& session);
+void SetUpChaosd(CLI::App& app, Session& session);
 void SetUpCompletion(CLI::App& app, Session& session);
 void SetUpDelete(CLI::App& app, Session& session);
 void SetUpDescribe(CLI::App& app, Session& session);

@@ -1,4 +1,5 @@
 // fault, experiment, halt: doing things, and undoing them. A fault is run by declaring an Experiment.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "aggregator/cli/commands.h"
@@ -13,6 +14,13 @@ namespace {
 namespace json = boost::json;
 
 const KindPath kExperiments = {"Experiment", "experiments"};
+
+// "workflow/x", "schedule/x", or the name of an experiment.
+std::pair<KindPath, std::string> NamedObject(const std::string& text) {
+  if (text.starts_with("workflow/")) return {{"Workflow", "workflows"}, text.substr(9)};
+  if (text.starts_with("schedule/")) return {{"Schedule", "schedules"}, text.substr(9)};
+  return {kExperiments, text.starts_with("experiment/") ? text.substr(11) : text};
+}
 
 struct Options {
   std::string name, name_space = "default", fault, duration, mode = "one", value;
@@ -126,10 +134,11 @@ Result<void> ListFaults(const Session& session) {
 }
 
 Result<void> PatchExperiment(const Session& session, const Options& options, const json::value& patch) {
-  FAULTLINE_ASSIGN(const std::string reply, session.Client().Call("PATCH", ObjectPath(kExperiments, options.name_space, options.name), {},
+  const auto [kind, name] = NamedObject(options.name);
+  FAULTLINE_ASSIGN(const std::string reply, session.Client().Call("PATCH", ObjectPath(kind, options.name_space, name), {},
                                                                   json::serialize(patch), "application/merge-patch+json"));
   (void)reply;
-  std::printf("experiment/%s patched\n", options.name.c_str());
+  std::printf("%s/%s patched\n", kind.plural.c_str(), name.c_str());
   return {};
 }
 
@@ -139,8 +148,13 @@ Result<void> Pause(const Session& session, const Options& options, bool pause) {
 }
 
 Result<void> Abort(const Session& session, const Options& options) {
-  FAULTLINE_TRY(session.Client().Call("DELETE", ObjectPath(kExperiments, options.name_space, options.name)));
-  std::printf("experiment/%s aborted: its faults are being recovered\n", options.name.c_str());
+  const auto [kind, name] = NamedObject(options.name);
+  if (kind.kind == "Workflow") {
+    const json::value patch = {{"metadata", {{"annotations", {{"faultline.io/abort", "true"}}}}}};
+    return PatchExperiment(session, options, patch);
+  }
+  FAULTLINE_TRY(session.Client().Call("DELETE", ObjectPath(kind, options.name_space, name)));
+  std::printf("%s/%s aborted: its faults are being recovered\n", kind.plural.c_str(), name.c_str());
   return {};
 }
 
@@ -148,6 +162,21 @@ Result<void> Halt(const Session& session, bool resume) {
   FAULTLINE_ASSIGN(const json::value reply, session.Client().Json(resume ? "DELETE" : "POST", "/api/v1/halt"));
   if (session.structured()) return session.Print(reply), Result<void>();
   std::puts(resume ? "injections are allowed again" : "halted: every fault is being recovered, new ones are refused (--resume ends it)");
+  return {};
+}
+
+// The agent and its guardian look for a file in their journal's folder (agent/faults/FORMAT.md).
+Result<void> HaltLocally(const std::string& state_dir, bool resume) {
+  const std::string file = state_dir + "/faults/halt";
+  if (resume) {
+    if (unlink(file.c_str()) != 0 && errno != ENOENT) return FailErrno(errno, "remove {}", file);
+    std::puts("injections are allowed again on this node");
+    return {};
+  }
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return FailErrno(errno, "write {}", file);
+  close(fd);
+  std::puts("halted: every fault of this node is being recovered, new ones are refused (--resume ends it)");
   return {};
 }
 
@@ -178,7 +207,7 @@ void SetUpFault(CLI::App& app, Session& session) {
   CLI::App* status = app.add_subcommand("status", "follow an experiment until it is recovered");
   CLI::App* recover = app.add_subcommand("recover", "end an experiment now");
   for (CLI::App* command : {status, recover}) {
-    command->add_option("name", options->name, "name of the experiment")->required();
+    command->add_option("name", options->name, "name of the experiment; workflow/NAME, schedule/NAME")->required();
     command->add_option("-n,--namespace", options->name_space, "its namespace (default: default)");
   }
   Run(*status, [options, &session] { return Follow(session, options->name_space, options->name); });
@@ -192,7 +221,7 @@ void SetUpExperiment(CLI::App& app, Session& session) {
   CLI::App* resume = app.add_subcommand("resume", "inject again");
   CLI::App* abort = app.add_subcommand("abort", "recover its faults and delete it");
   for (CLI::App* command : {pause, resume, abort}) {
-    command->add_option("name", options->name, "name of the experiment")->required();
+    command->add_option("name", options->name, "name of the experiment; workflow/NAME, schedule/NAME")->required();
     command->add_option("-n,--namespace", options->name_space, "its namespace (default: default)");
   }
   Run(*pause, [options, &session] { return Pause(session, *options, true); });
@@ -202,8 +231,16 @@ void SetUpExperiment(CLI::App& app, Session& session) {
 
 void SetUpHalt(CLI::App& app, Session& session) {
   const auto resume = std::make_shared<bool>(false);
+  const auto local = std::make_shared<std::string>();
   app.add_flag("--resume", *resume, "allow injections again");
-  Run(app, [resume, &session] { return Halt(session, *resume); });
+  app.add_option("--local", *local, "this node alone, without the aggregator: the agent's state_dir")
+      ->expected(0, 1)
+      ->default_str("/var/lib/faultline/agent");
+  CLI::App* const command = &app;
+  Run(app, [resume, local, command, &session] {
+    if (command->count("--local") == 0) return Halt(session, *resume);
+    return HaltLocally(local->empty() ? "/var/lib/faultline/agent" : *local, *resume);
+  });
 }
 
 }  // namespace faultline::cli

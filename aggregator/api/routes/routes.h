@@ -59,6 +59,14 @@ Result<Reply> HaltState(const Request& request, ApiContext& context);
 Result<Reply> Halt(const Request& request, ApiContext& context);
 Result<Reply> Resume(const Request& request, ApiContext& context);
 
+// chaosd.cc
+Result<Reply> ChaosdAttack(const Request& request, ApiContext& context);
+Result<Reply> ChaosdRecover(const Request& request, ApiContext& context);
+Result<Reply> ChaosdExperiments(const Request& request, ApiContext& context);
+Result<Reply> ChaosdRuns(const Request& request, ApiContext& context);
+Result<Reply> ChaosdHealth(const Request& request, ApiContext& context);
+Result<Reply> ChaosdVersion(const Request& request, ApiContext& context);
+
 // diagnose.cc
 Result<Reply> Diagnose(const Request& request, ApiContext& context);
 

@@ -135,7 +135,7 @@ spec: {mode: one, duration: 30s, selector: {labelSelectors: {app: web}}, stresso
   ASSERT_TRUE(object);
   EXPECT_EQ(object->body.at("spec").at("fault"), "cpu_stress");
   EXPECT_THAT(Ask("POST", "/apis/chaos-mesh.org/v1alpha1/timechaos", "apiVersion: chaos-mesh.org/v1alpha1\n"
-                  "kind: TimeChaos\nmetadata: {name: x}\nspec: {}\n").body, HasSubstr("TimeChaos"));
+                  "kind: TimeChaos\nmetadata: {name: x}\nspec: {}\n").body, HasSubstr("spec.selector: is missing"));
 }
 
 TEST_F(ObjectsApiTest, Discovery) {
@@ -162,6 +162,31 @@ TEST_F(ObjectsApiTest, NodesTopologyAndGroundTruth) {
   EXPECT_EQ(Json(Ask("GET", "/api/v1/labels/ground-truth?end=1.5")).at("data").as_array().size(), 0u);
   EXPECT_THAT(Ask("POST", "/api/v1/labels/ground-truth", "[{\"fault\":\"x\",\"begin\":\"noon\"}]").body,
               HasSubstr("labels[0].begin: expected a time"));
+}
+
+// What a client of chaosd sends and reads.
+TEST_F(ObjectsApiTest, AttacksOfChaosdBecomeExperiments) {
+  const HttpAnswer attack = Ask("POST", "/api/attack/stress?node=n1", R"({"action":"cpu","load":10,"workers":1})");
+  ASSERT_EQ(attack.status, 200) << attack.body;
+  const std::string uid(Json(attack).at("uid").as_string());
+  const auto experiment = objects_.Get("Experiment", "default", "attack-" + uid);
+  ASSERT_TRUE(experiment);
+  EXPECT_EQ(experiment->body.at("spec").at("fault"), "cpu_stress");
+  EXPECT_EQ(experiment->body.at("spec").at("selector").at("nodes").at(0), "n1");
+  const json::value list = Json(Ask("GET", "/api/experiments/"));
+  ASSERT_EQ(list.as_array().size(), 1u);
+  EXPECT_EQ(list.at(0).at("uid"), uid);
+  EXPECT_EQ(list.at(0).at("status"), "created");
+  EXPECT_EQ(Ask("GET", "/api/experiments/" + uid + "/runs").status, 200);
+  EXPECT_EQ(Ask("DELETE", "/api/attack/" + uid).status, 200);
+  EXPECT_EQ(objects_.Get("Experiment", "default", "attack-" + uid)->body.at("metadata").at("annotations").at("faultline.io/abort"), "true");
+  EXPECT_EQ(Ask("DELETE", "/api/attack/no-such-uid").status, 404);
+  const HttpAnswer refused = Ask("POST", "/api/attack/network", R"({"action":"delay","colour":"red"})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("colour: unknown field"));
+  EXPECT_EQ(Ask("POST", "/api/attack/network", "not json").status, 400);
+  EXPECT_EQ(Ask("GET", "/api/system/health").status, 200);
+  EXPECT_THAT(Ask("GET", "/api/system/version").body, HasSubstr("version"));
 }
 
 }  // namespace
