@@ -117,6 +117,9 @@ class Container {
     return settings_.style != "none" && size_ >= settings_.rotate_bytes && !rotator_.joinable();
   }
 
+  // Where compressing is slower than writing, files would grow without end.
+  bool IsFarAhead() const { return size_ >= 4 * settings_.rotate_bytes; }
+
   // Kubelet rotates beside the runtime, which is told to open a new file when it is done.
   void Rotate(int64_t now_ns) {
     ++rotations_;
@@ -234,7 +237,7 @@ void Run(const Settings& settings) {
     if (loud.buffered() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     loud.Write();
     if (loud.RotationDue()) loud.Rotate(now);
-    loud.FinishRotation(false);
+    loud.FinishRotation(loud.IsFarAhead());
     for (; static_cast<double>(quiet_due) < elapsed() * settings.quiet_lines_per_second * static_cast<double>(all.size() - 1); ++quiet_due) {
       Container& quiet = all[1 + quiet_due % (all.size() - 1)];
       quiet.Add(clock.UnixNs());
