@@ -1,8 +1,8 @@
 // What the store costs: CPU per sample of native batches, memory per series, bytes per sample,
 // restart.
 //   store_bench ingest [series] [steps]     batches of 500 series per node, one instant each
-//   store_bench capture FILE [nodes]        a recorded exposition ("T <ms>" before each scrape), as
-//   so many nodes
+//   store_bench capture FILE [nodes] [hours] [interval_s]   recorded node metrics
+//   (tests/support/node_metrics.h)
 #include <sys/resource.h>
 
 #include <atomic>
@@ -13,10 +13,8 @@
 #include <fstream>
 #include <random>
 #include <string>
-#include <unordered_map>
 
-#include "aggregator/store/store.h"
-#include "common/text.h"
+#include "tests/support/node_metrics.h"
 
 namespace faultline {
 namespace {
@@ -150,61 +148,45 @@ void Ingest(size_t series, size_t steps) {
   run.Report();
 }
 
-// name{a="b",c="d"} value
-Labels ParseLabels(std::string_view text) {
-  Labels labels;
-  const size_t brace = text.find('{');
-  labels.emplace_back("__name__", text.substr(0, brace));
-  while (brace != text.npos) {
-    const size_t from = labels.size() == 1 ? brace + 1 : 0;
-    text.remove_prefix(from);
-    const size_t equals = text.find("=\"");
-    if (equals == text.npos) break;
-    const size_t end = text.find('"', equals + 2);
-    labels.emplace_back(text.substr(0, equals), text.substr(equals + 2, end - equals - 2));
-    text.remove_prefix(std::min(text.size(), end + 2));
-  }
-  return labels;
-}
-
-void Capture(const char* path, size_t nodes) {
+void Capture(const char* path, size_t nodes, size_t hours, size_t interval_s) {
+  const std::vector<RecordedSeries> recorded = LoadNodeMetrics(path);
   Run run;
-  std::vector<std::unordered_map<std::string, SeriesId>> ids(nodes);
-  std::ifstream file(path);
-  std::string line;
-  int64_t time_ms = 0;
-  std::vector<AppendBatch> batches(nodes);
+  std::vector<NodeReplay> replays;
+  std::vector<std::vector<SeriesId>> ids(nodes);
+  for (size_t node = 0; node < nodes; ++node) {
+    replays.emplace_back(recorded, node, interval_s);
+    for (const RecordedSeries& series : recorded) {
+      Labels labels = series.labels;
+      labels.emplace_back("node", "node-" + std::to_string(node));
+      SortLabels(labels);
+      ids[node].push_back(run.store().InternSeries(labels, {}).value());
+    }
+  }
+  std::vector<double> values;
   double spent = 0;
-  const auto flush = [&] {
+  constexpr size_t kStepsAtOnce = 20;
+  const size_t steps = hours * 3600 / interval_s;
+  for (size_t first = 0; first < steps; first += kStepsAtOnce) {
+    std::vector<AppendBatch> batches;
+    for (size_t step = first; step < std::min(steps, first + kStepsAtOnce); ++step) {
+      for (size_t node = 0; node < nodes; ++node) {
+        replays[node].Next(values);
+        AppendBatch& batch = batches.emplace_back();
+        // Nodes differ in phase, not in kind.
+        const int64_t time_ms =
+            1'763'596'800'000 + static_cast<int64_t>(step * interval_s * 1000 + node * 37 % 1000);
+        for (size_t i = 0; i < values.size(); ++i) {
+          if (!std::isnan(values[i])) batch.samples.push_back({ids[node][i], time_ms, values[i]});
+        }
+      }
+    }
     const double cpu = CpuSeconds();
-    for (AppendBatch& batch : batches) run.Append(std::exchange(batch, {}));
+    for (AppendBatch& batch : batches) run.Append(std::move(batch));
     run.Drain();
     spent += CpuSeconds() - cpu;
-  };
-  while (std::getline(file, line)) {
-    if (line.starts_with("T ")) {
-      flush();
-      time_ms = ParseInt(line.substr(2)).value_or(0);
-      continue;
-    }
-    const size_t blank = line.rfind(' ');
-    const auto value = ParseDouble(line.substr(blank + 1));
-    if (!value) continue;
-    for (size_t node = 0; node < nodes; ++node) {
-      SeriesId& id = ids[node][line.substr(0, blank)];
-      if (id == 0) {
-        Labels labels = ParseLabels(std::string_view(line).substr(0, blank));
-        labels.emplace_back("node", "node-" + std::to_string(node));
-        SortLabels(labels);
-        id = run.store().InternSeries(labels, {}).value();
-      }
-      // Nodes differ in phase, not in kind.
-      batches[node].samples.push_back({id, time_ms + static_cast<int64_t>(node) * 37, *value});
-    }
   }
-  flush();
   std::printf("%zu series, %.2f M samples in %.2f CPU-s: %.2f M per CPU-second\n",
-              ids[0].size() * nodes, 1e-6 * static_cast<double>(run.samples()), spent,
+              recorded.size() * nodes, 1e-6 * static_cast<double>(run.samples()), spent,
               1e-6 * static_cast<double>(run.samples()) / spent);
   run.Report();
 }
@@ -215,7 +197,10 @@ void Capture(const char* path, size_t nodes) {
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "ingest";
   if (what == "capture" && argc > 2) {
-    faultline::Capture(argv[2], argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 1);
+    const auto number = [&](int i, size_t otherwise) {
+      return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise;
+    };
+    faultline::Capture(argv[2], number(3, 4), number(4, 24), number(5, 15));
   } else {
     faultline::Ingest(argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 10'000,
                       argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 500);
