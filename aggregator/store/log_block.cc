@@ -7,11 +7,14 @@
 
 #include "aggregator/store/bytes.h"
 #include "aggregator/store/compression.h"
+#include "aggregator/store/log_templates.h"
 
 namespace faultline::store {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kTemplatesVersion = 2;
+constexpr size_t kLeastLinesForTemplates = 16;
 constexpr size_t kMaxBlockBytes = 64 << 20;
 constexpr uint64_t kMaxSeverity = 24;
 
@@ -69,52 +72,139 @@ void EncodeLogBlock(std::span<const LogEntry> entries, int level, std::string& o
     PutVarint(columns, std::min(static_cast<uint64_t>(entry.severity), kMaxSeverity));
   }
   for (const size_t set : set_of) PutVarint(columns, set);
-  for (const LogEntry& entry : entries) PutVarint(columns, entry.body.size());
-  for (const LogEntry& entry : entries) columns += entry.body;
-  out.push_back(static_cast<char>(kVersion));
+  const bool templates = entries.size() >= kLeastLinesForTemplates;
+  if (templates) {
+    std::vector<std::string_view> lines(entries.size());
+    std::transform(entries.begin(), entries.end(), lines.begin(),
+                   [](const LogEntry& entry) { return std::string_view(entry.body); });
+    EncodeLines(lines, columns);
+  } else {
+    for (const LogEntry& entry : entries) PutVarint(columns, entry.body.size());
+    for (const LogEntry& entry : entries) columns += entry.body;
+  }
+  out.push_back(static_cast<char>(templates ? kTemplatesVersion : kVersion));
   CompressTo(columns, level, out);
 }
+
+namespace {
+
+struct Line {
+  int64_t time_unix_ns = 0;
+  uint64_t severity = 0;
+  uint64_t set = 0;
+};
+
+// What a block says of its lines apart from their bodies.
+struct Front {
+  std::vector<Labels> sets;
+  std::vector<Line> lines;
+};
+
+Result<Front> ReadFront(ByteReader& in) {
+  Front front;
+  const uint64_t count = in.Count(4);
+  FAULTLINE_ASSIGN(front.sets, ReadAttributeSets(in));
+  if (count > in.left() / 4)
+    return Fail(ErrorCode::kCorruption, "log block: more lines than bytes");
+  front.lines.resize(count);
+  int64_t time = 0;
+  for (Line& line : front.lines) line.time_unix_ns = time = WrapAdd(time, in.Signed());
+  for (Line& line : front.lines) line.severity = in.Varint();
+  for (Line& line : front.lines) line.set = in.Varint();
+  for (const Line& line : front.lines) {
+    if (in.failed() || line.set >= front.sets.size() || line.severity > kMaxSeverity)
+      return Fail(ErrorCode::kCorruption, "log block: damaged lines");
+  }
+  return front;
+}
+
+Result<std::string> ReadColumns(std::string_view bytes, uint8_t& version) {
+  version = bytes.empty() ? 0 : static_cast<uint8_t>(bytes[0]);
+  if (version != kVersion && version != kTemplatesVersion)
+    return Fail(ErrorCode::kCorruption, "log block of unknown version");
+  return Uncompress(bytes.substr(1), kMaxBlockBytes);
+}
+
+// Bodies one after the other, in the two ways in which they are stored.
+class Bodies {
+ public:
+  Bodies(bool templates, size_t count) : templates_(templates), sizes_(templates ? 0 : count) {}
+  bool Open(ByteReader& in, size_t count) {
+    if (templates_) return reader_.Open(in, count);
+    for (uint64_t& size : sizes_) size = in.Varint();
+    return !in.failed();
+  }
+  bool Next(ByteReader& in, std::string_view& body) {
+    if (templates_) {
+      const bool sound = reader_.Next(line_);
+      body = line_;
+      return sound;
+    }
+    body = in.Bytes(sizes_[next_++]);
+    return !in.failed();
+  }
+
+ private:
+  const bool templates_;
+  LineReader reader_;
+  std::string line_;
+  std::vector<uint64_t> sizes_;
+  size_t next_ = 0;
+};
+
+}  // namespace
 
 Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t begin_unix_ns,
                                              int64_t end_unix_ns,
                                              std::span<const std::string> needles) {
-  if (bytes.empty() || bytes[0] != kVersion)
-    return Fail(ErrorCode::kCorruption, "log block of unknown version");
-  FAULTLINE_ASSIGN(const std::string columns, Uncompress(bytes.substr(1), kMaxBlockBytes));
+  uint8_t version = 0;
+  FAULTLINE_ASSIGN(const std::string columns, ReadColumns(bytes, version));
+  const bool templates = version == kTemplatesVersion;
   // A needle that is nowhere in the block is in none of its lines.
-  if (!Contains(columns, needles)) return std::vector<LogEntry>();
+  for (const std::string& needle : needles) {
+    if (templates ? CannotContain(columns, needle) : !Contains(columns, {&needle, 1}))
+      return std::vector<LogEntry>();
+  }
   ByteReader in(columns);
-  const uint64_t count = in.Count(4);
-  FAULTLINE_ASSIGN(const std::vector<Labels> sets, ReadAttributeSets(in));
-  struct Line {
-    int64_t time_unix_ns = 0;
-    uint64_t severity = 0;
-    uint64_t set = 0;
-    uint64_t size = 0;
-  };
-  if (count > in.left() / 4)
-    return Fail(ErrorCode::kCorruption, "log block: more lines than bytes");
-  std::vector<Line> lines(count);
-  int64_t time = 0;
-  for (Line& line : lines) line.time_unix_ns = time = WrapAdd(time, in.Signed());
-  for (Line& line : lines) line.severity = in.Varint();
-  for (Line& line : lines) line.set = in.Varint();
-  for (Line& line : lines) line.size = in.Varint();
+  FAULTLINE_ASSIGN(const Front front, ReadFront(in));
+  Bodies bodies(templates, front.lines.size());
+  if (!bodies.Open(in, front.lines.size()))
+    return Fail(ErrorCode::kCorruption, "log block: damaged columns");
   std::vector<LogEntry> entries;
-  for (const Line& line : lines) {
-    const std::string_view body = in.Bytes(line.size);
-    if (in.failed() || line.set >= sets.size() || line.severity > kMaxSeverity) {
+  std::string_view body;
+  size_t text_bytes = 0;
+  for (const Line& line : front.lines) {
+    // A damaged block must not make terabytes out of one long template.
+    if (!bodies.Next(in, body) || (text_bytes += body.size()) > kMaxBlockBytes)
       return Fail(ErrorCode::kCorruption, "log block: damaged lines");
-    }
     if (line.time_unix_ns < begin_unix_ns || line.time_unix_ns >= end_unix_ns ||
         !Contains(body, needles))
       continue;
     entries.push_back({line.time_unix_ns, std::string(body),
-                       static_cast<v1::Severity>(line.severity), sets[line.set]});
+                       static_cast<v1::Severity>(line.severity), front.sets[line.set]});
   }
   if (in.failed() || !in.empty())
     return Fail(ErrorCode::kCorruption, "log block does not fit its size");
   return entries;
+}
+
+Result<void> VisitPatterns(std::string_view bytes, int64_t begin_unix_ns, int64_t end_unix_ns,
+                           const std::function<void(int64_t, std::string_view)>& visit) {
+  uint8_t version = 0;
+  FAULTLINE_ASSIGN(const std::string columns, ReadColumns(bytes, version));
+  if (version != kTemplatesVersion) return {};
+  ByteReader in(columns);
+  FAULTLINE_ASSIGN(const Front front, ReadFront(in));
+  LineReader reader;
+  if (!reader.Open(in, front.lines.size()))
+    return Fail(ErrorCode::kCorruption, "log block: damaged columns");
+  std::string_view text;
+  for (const Line& line : front.lines) {
+    if (!reader.NextTemplate(text)) break;
+    if (!text.empty() && line.time_unix_ns >= begin_unix_ns && line.time_unix_ns < end_unix_ns)
+      visit(line.time_unix_ns, text);
+  }
+  return {};
 }
 
 }  // namespace faultline::store

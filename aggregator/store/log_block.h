@@ -3,6 +3,7 @@
 // of a commit and the blocks they become.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,5 +18,9 @@ void EncodeLogBlock(std::span<const LogEntry> entries, int level, std::string& o
 Result<std::vector<LogEntry>> DecodeLogBlock(std::string_view bytes, int64_t begin_unix_ns,
                                              int64_t end_unix_ns,
                                              std::span<const std::string> needles);
+
+// Time and template (log_templates.h) of each line in [begin, end) that shares one with others.
+Result<void> VisitPatterns(std::string_view bytes, int64_t begin_unix_ns, int64_t end_unix_ns,
+                           const std::function<void(int64_t, std::string_view)>& visit);
 
 }  // namespace faultline::store

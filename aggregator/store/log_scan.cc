@@ -19,6 +19,31 @@ int64_t DayOfNs(int64_t unix_ns) { return unix_ns / kNsPerDay - (unix_ns % kNsPe
 
 }  // namespace
 
+Result<void> VisitLogBlocks(const Engine& engine, uint32_t stream, int64_t begin_unix_ns,
+                            int64_t end_unix_ns,
+                            const std::function<void(const LogBlockRow&)>& visit) {
+  const std::string first = kLogIndexKey + ChunkPrefix(DayOfNs(begin_unix_ns), stream);
+  Engine::Range range(engine, Family::kLogs, first,
+                      PrefixEnd(kLogIndexKey + ChunkPrefix(DayOfNs(end_unix_ns), stream)));
+  for (int64_t day = DayOfNs(begin_unix_ns); day <= DayOfNs(end_unix_ns); ++day) {
+    const std::string prefix = kLogIndexKey + ChunkPrefix(day, stream);
+    for (range->Seek(prefix); range.Valid() && range.key().starts_with(prefix); range->Next()) {
+      LogBlockRow row;
+      row.first_ns = ByteReader(range.key().substr(prefix.size())).BeTime();
+      ByteReader in(range.value());
+      row.last_ns = WrapAdd(row.first_ns, static_cast<int64_t>(in.Varint()));
+      row.through = in.Varint();
+      if (in.failed())
+        return Fail(ErrorCode::kCorruption, "store: index of log stream {} is damaged", stream);
+      if (row.first_ns > end_unix_ns) break;
+      if (row.last_ns < begin_unix_ns) continue;
+      row.key = TextKey(kLogBlockKey, range.key().substr(1));
+      visit(row);
+    }
+  }
+  return range.status();
+}
+
 // One stream's part of a query. `rank` is a time that rises along the scan: the time itself, or its
 // negative.
 class LogStreamScan {
@@ -86,26 +111,10 @@ bool LogStreamScan::Wanted(const LogEntry& entry) const {
 // The number of the last piece that is in a block seen here.
 Result<uint64_t> LogStreamScan::AddBlocks(uint32_t id, int64_t begin, int64_t end) {
   uint64_t through = 0;
-  const std::string first = kLogIndexKey + ChunkPrefix(DayOfNs(begin), id);
-  Engine::Range range(engine_, Family::kLogs, first,
-                      PrefixEnd(kLogIndexKey + ChunkPrefix(DayOfNs(end), id)));
-  for (int64_t day = DayOfNs(begin); day <= DayOfNs(end); ++day) {
-    const std::string prefix = kLogIndexKey + ChunkPrefix(day, id);
-    for (range->Seek(prefix); range.Valid() && range.key().starts_with(prefix); range->Next()) {
-      const int64_t first_ns = ByteReader(range.key().substr(prefix.size())).BeTime();
-      ByteReader in(range.value());
-      const int64_t last_ns = WrapAdd(first_ns, static_cast<int64_t>(in.Varint()));
-      const uint64_t number = in.Varint();
-      if (in.failed())
-        return Fail(ErrorCode::kCorruption, "store: index of log stream {} is damaged", id);
-      if (first_ns > end) break;
-      if (last_ns < begin) continue;
-      through = std::max(through, number);
-      sources_.push_back(
-          {RankOf(first_ns, last_ns), TextKey(kLogBlockKey, range.key().substr(1)), nullptr});
-    }
-  }
-  FAULTLINE_TRY(range.status());
+  FAULTLINE_TRY(VisitLogBlocks(engine_, id, begin, end, [&](const LogBlockRow& row) {
+    through = std::max(through, row.through);
+    sources_.push_back({RankOf(row.first_ns, row.last_ns), row.key, nullptr});
+  }));
   return through;
 }
 

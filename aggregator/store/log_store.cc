@@ -10,12 +10,12 @@
 namespace faultline::store {
 namespace {
 
-constexpr size_t kBlockBytes = 256 << 10;  // of text, before compression
+constexpr size_t kBlockBytes = 1 << 20;  // of text, before compression
 constexpr size_t kMaxPieceBytes = 1 << 20;
 constexpr size_t kMaxTailBytes = 64 << 20;  // of all streams; above it, all tails are cut
 constexpr int64_t kMaxTailAgeNs = 300 * kNsPerSecond;
 constexpr int kPieceLevel = 1;
-constexpr int kBlockLevel = 3;
+constexpr int kBlockLevel = 6;
 constexpr size_t kMaxLabels = 128;
 constexpr size_t kEntryOverhead = 24;
 constexpr uint32_t kMaxStreams = 1 << 20;

@@ -20,6 +20,18 @@
 
 namespace faultline::store {
 
+// A block as its index names it.
+struct LogBlockRow {
+  int64_t first_ns = 0;
+  int64_t last_ns = 0;
+  uint64_t through = 0;  // the last piece that is in it
+  std::string key;       // of the block itself
+};
+// Those of a stream that overlap [begin, end], day by day in order of their first line.
+Result<void> VisitLogBlocks(const Engine& engine, uint32_t stream, int64_t begin_unix_ns,
+                            int64_t end_unix_ns,
+                            const std::function<void(const LogBlockRow&)>& visit);
+
 class LogStore {
  public:
   explicit LogStore(Engine& engine) : engine_(engine) {}

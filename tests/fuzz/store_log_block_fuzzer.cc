@@ -13,9 +13,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string needles[] = {"error"};
   const auto some = DecodeLogBlock(block, 0, INT64_MAX, needles);
   FAULTLINE_ASSERT(some && some->size() <= entries->size(), "a filter only leaves out");
+  (void)VisitPatterns(block, INT64_MIN, INT64_MAX, [](int64_t, std::string_view) {});
   std::string again;
   EncodeLogBlock(*entries, 1, again);
-  FAULTLINE_ASSERT(DecodeLogBlock(again, INT64_MIN, INT64_MAX, {})->size() == entries->size(),
-                   "own block decodes");
+  const auto same = DecodeLogBlock(again, INT64_MIN, INT64_MAX, {});
+  FAULTLINE_ASSERT(same && same->size() == entries->size(), "own block decodes");
+  for (size_t i = 0; i < same->size(); ++i) {
+    FAULTLINE_ASSERT((*same)[i].body == (*entries)[i].body, "to the same lines");
+  }
   return 0;
 }
