@@ -4,9 +4,11 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "aggregator/store/bytes.h"
+#include "aggregator/store/compression.h"
 #include "common/assert.h"
 
 namespace faultline::store {
@@ -18,8 +20,14 @@ enum ValueKind : uint8_t {
   kConstantInteger = 1,
   kDelta = 2,
   kDeltaOfDelta = 3,
-  kXorPlanes = 4
+  kXorPlanes = 4,
+  kPackedDelta = 5,  // as kDelta and kDeltaOfDelta, each plane packed for itself
+  kPackedDeltaOfDelta = 6
 };
+// Planes of long chunks get codes of their own: one code for noisy low bytes and quiet high bytes
+// together, as a block's compressor makes it, suits neither. Short ones are better off together.
+constexpr size_t kLeastSamplesToPack = 480;
+constexpr uint8_t kHasGranule = 0x80;  // beside the scale: the differences are multiples of it
 
 // How programs make seconds of microseconds and the like; each rounds differently in the last bit,
 // and we give back the very bits. Value = mantissa / divisor / second_divisor * factor.
@@ -139,9 +147,27 @@ size_t Weigh(const std::vector<uint64_t>& differences) {
   return bytes;
 }
 
+// Makes zigzag differences of `mantissas` smaller by what all share (pages, sectors), which is
+// returned.
+uint64_t DivideByGranule(std::vector<uint64_t>& differences) {
+  uint64_t granule = 0;
+  for (const uint64_t difference : differences) {
+    const int64_t value = UnZigZag(difference);
+    granule = std::gcd(granule,
+                       value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value));
+    if (granule == 1) return 1;
+  }
+  if (granule == 0 || granule > INT64_MAX) return 1;
+  for (uint64_t& difference : differences)
+    difference = ZigZag(UnZigZag(difference) / static_cast<int64_t>(granule));
+  return granule;
+}
+
 void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
-                 const std::vector<uint64_t>& differences, std::string& out) {
-  out.push_back(static_cast<char>(decimals.scale));
+                 std::vector<uint64_t>& differences, bool packed, std::string& out) {
+  const uint64_t granule = DivideByGranule(differences);
+  out.push_back(static_cast<char>(decimals.scale | (granule > 1 ? kHasGranule : 0)));
+  if (granule > 1) PutVarint(out, granule);
   PutVarint(out, decimals.exceptions.size());
   uint32_t last_position = 0;
   for (const uint32_t position : decimals.exceptions) {
@@ -154,9 +180,16 @@ void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
   for (const uint64_t difference : differences) all |= difference;
   const int planes = (std::bit_width(all) + 7) / 8;
   out.push_back(static_cast<char>(planes));
+  std::string column;
   for (int plane = 0; plane < planes; ++plane) {
+    column.clear();
     for (const uint64_t difference : differences)
-      out.push_back(static_cast<char>(difference >> (8 * plane)));
+      column.push_back(static_cast<char>(difference >> (8 * plane)));
+    if (packed) {
+      PackColumn(column, out);
+    } else {
+      out += column;
+    }
   }
 }
 
@@ -175,12 +208,14 @@ ValueKind PutValues(std::span<const Sample> samples, std::string& out) {
     return kConstant;
   }
   if (const auto decimals = ToDecimals(samples)) {
-    const auto once = Differences(decimals->mantissas, false);
-    const auto twice = Differences(decimals->mantissas, true);
+    auto once = Differences(decimals->mantissas, false);
+    auto twice = Differences(decimals->mantissas, true);
     const bool use_twice = Weigh(twice) < Weigh(once);
     // Byte planes of full-precision doubles compress to about six bytes each.
     if (Weigh(use_twice ? twice : once) + decimals->exceptions.size() * 9 < samples.size() * 6) {
-      PutDecimals(samples, *decimals, use_twice ? twice : once, out);
+      const bool packed = samples.size() >= kLeastSamplesToPack;
+      PutDecimals(samples, *decimals, use_twice ? twice : once, packed, out);
+      if (packed) return use_twice ? kPackedDeltaOfDelta : kPackedDelta;
       return use_twice ? kDeltaOfDelta : kDelta;
     }
   }
@@ -218,8 +253,48 @@ bool ReadTimes(uint8_t kind, int64_t first_ms, ByteReader& in, std::span<Sample>
   return kind <= kChanges && !in.failed();
 }
 
-bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
-  const uint8_t scale_number = in.Byte();
+// kPlanes 0: any number of them.
+template <size_t kPlanes>
+void FillMantissas(std::string_view bytes, size_t planes, bool twice, uint64_t granule,
+                   int64_t mantissa, std::span<int64_t> mantissas) {
+  const auto* column = reinterpret_cast<const uint8_t*>(bytes.data());
+  const size_t count = mantissas.size() - 1;
+  int64_t delta = 0;
+  mantissas[0] = mantissa;
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t difference = 0;
+    if constexpr (kPlanes == 1) {
+      difference = column[i];
+    } else if constexpr (kPlanes == 2) {
+      difference = column[i] | static_cast<uint64_t>(column[count + i]) << 8;
+    } else {
+      for (size_t plane = 0; plane < planes; ++plane)
+        difference |= static_cast<uint64_t>(column[plane * count + i]) << (8 * plane);
+    }
+    const auto change = static_cast<int64_t>(static_cast<uint64_t>(UnZigZag(difference)) * granule);
+    delta = twice ? WrapAdd(delta, change) : change;
+    mantissa = WrapAdd(mantissa, delta);
+    mantissas[i + 1] = mantissa;
+  }
+}
+
+// Divisions by one change nothing but take their time.
+void FillValues(const Scale& scale, std::span<const int64_t> mantissas, std::span<Sample> samples) {
+  const bool one_divisor = scale.second_divisor == 1 && scale.factor == 1;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const auto mantissa = static_cast<double>(mantissas[i]);
+    if (one_divisor) {
+      samples[i].value = scale.divisor == 1 ? mantissa : mantissa / scale.divisor;
+    } else {
+      samples[i].value = scale.Value(mantissas[i]);
+    }
+  }
+}
+
+bool ReadDecimals(bool twice, bool packed, ByteReader& in, std::span<Sample> samples) {
+  const uint8_t scale_byte = in.Byte();
+  const uint64_t granule = (scale_byte & kHasGranule) != 0 ? in.Varint() : 1;
+  const uint8_t scale_number = scale_byte & static_cast<uint8_t>(~kHasGranule);
   if (scale_number >= kScales.size()) return false;
   const Scale scale = kScales[scale_number];
   const uint64_t exceptions = in.Count(9);
@@ -229,23 +304,35 @@ bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
     (void)in.Varint();
     (void)in.Fixed64();
   }
-  int64_t mantissa = in.Signed();
+  const int64_t mantissa = in.Signed();
   const uint8_t planes = in.Byte();
   const size_t count = samples.size() - 1;
-  const std::string_view bytes = in.Bytes(planes * count);
   if (in.failed() || planes > 8) return false;
-  int64_t delta = 0;
-  samples[0].value = scale.Value(mantissa);
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t difference = 0;
+  static thread_local std::string unpacked;
+  std::string_view bytes;
+  if (packed) {
+    unpacked.resize(planes * count);
     for (size_t plane = 0; plane < planes; ++plane) {
-      difference |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[plane * count + i]))
-                    << (8 * plane);
+      if (!UnpackColumn(in, {unpacked.data() + plane * count, count})) return false;
     }
-    delta = twice ? WrapAdd(delta, UnZigZag(difference)) : UnZigZag(difference);
-    mantissa = WrapAdd(mantissa, delta);
-    samples[i + 1].value = scale.Value(mantissa);
+    bytes = unpacked;
+  } else {
+    bytes = in.Bytes(planes * count);
+    if (in.failed()) return false;
   }
+  static thread_local std::vector<int64_t> mantissas;
+  mantissas.resize(samples.size());
+  switch (planes) {  // nearly all have one or two
+    case 1:
+      FillMantissas<1>(bytes, planes, twice, granule, mantissa, mantissas);
+      break;
+    case 2:
+      FillMantissas<2>(bytes, planes, twice, granule, mantissa, mantissas);
+      break;
+    default:
+      FillMantissas<0>(bytes, planes, twice, granule, mantissa, mantissas);
+  }
+  FillValues(scale, mantissas, samples);
   uint64_t position = 0;
   for (uint64_t i = 0; i < exceptions; ++i) {
     position += patches.Varint();
@@ -282,7 +369,10 @@ bool ReadValues(uint8_t kind, ByteReader& in, std::span<Sample> samples) {
     }
     case kDelta:
     case kDeltaOfDelta:
-      return ReadDecimals(kind == kDeltaOfDelta, in, samples);
+      return ReadDecimals(kind == kDeltaOfDelta, false, in, samples);
+    case kPackedDelta:
+    case kPackedDeltaOfDelta:
+      return ReadDecimals(kind == kPackedDeltaOfDelta, true, in, samples);
     case kXorPlanes:
       return ReadXorPlanes(in, samples);
     default:
@@ -300,6 +390,13 @@ void EncodeChunk(std::span<const Sample> samples, std::string& out) {
   const TimeKind times = PutTimes(samples, out);
   const ValueKind values = PutValues(samples, out);
   out[start] = static_cast<char>(times << 4 | values);
+}
+
+size_t ChunkCount(std::string_view bytes) {
+  ByteReader in(bytes);
+  (void)in.Byte();
+  const uint64_t count = in.Varint();
+  return in.failed() || count > kMaxSamplesPerChunk ? 0 : count;
 }
 
 bool DecodeChunk(std::string_view bytes, int64_t first_ms, std::vector<Sample>& out) {

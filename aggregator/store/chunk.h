@@ -20,6 +20,8 @@ constexpr size_t kMaxSamplesPerChunk = 16'384;
 // 1 … kMaxSamplesPerChunk samples in strictly rising time; the first one's time is kept by the
 // caller (in the key).
 void EncodeChunk(std::span<const Sample> samples, std::string& out);
+// How many samples it holds, as it says; 0 for bytes that EncodeChunk never writes.
+size_t ChunkCount(std::string_view bytes);
 // Appends to `out`; false (and `out` as before) for bytes that EncodeChunk never writes.
 bool DecodeChunk(std::string_view bytes, int64_t first_ms, std::vector<Sample>& out);
 

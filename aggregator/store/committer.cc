@@ -10,6 +10,7 @@ namespace {
 constexpr size_t kMaxQueuedBytes = 256 << 20;
 constexpr auto kIdlePeriod =
     std::chrono::seconds(1);  // how often due blocks and chunks are looked for
+constexpr int64_t kSettleAfterNs = 10 * kNsPerSecond;  // without a batch
 
 size_t BytesOf(const AppendBatch& batch) {
   size_t bytes = sizeof(AppendBatch) + batch.samples.size() * sizeof(AppendBatch::SampleRow);
@@ -84,6 +85,11 @@ void Committer::Loop() {
     last_commit_ns_ = SystemClock().SteadyNs();
     std::deque<Item> batches;
     const bool idle = items.empty();
+    if (!idle) {
+      settled_ = false;
+      last_batch_ns_ = last_commit_ns_;
+    }
+    if (idle && !settled_) SettleIfQuiet();
     for (Item& item : items) {
       if (!item.work) {
         batches.push_back(std::move(item));
@@ -99,6 +105,22 @@ void Committer::Loop() {
     std::lock_guard lock(mutex_);
     open = !closing_ || !queue_.empty();
   }
+  // What is saved now need not be read again at the next start.
+  parts_.samples.WantRound();
+  std::deque<Item> none;
+  for (uint64_t before = commits_ - 1; parts_.samples.HasWork() && commits_ != before;) {
+    before = commits_;
+    Commit(none);
+  }
+}
+
+// Nothing has come for a while: the log goes into snapshots, memory into files, and files are
+// tidied up.
+void Committer::SettleIfQuiet() {
+  if (last_commit_ns_ - last_batch_ns_ < kSettleAfterNs) return;
+  settled_ = true;
+  parts_.samples.WantRound();
+  parts_.engine.SettleLater();
 }
 
 // False: the batch takes no part in this commit and has been answered.
@@ -133,7 +155,8 @@ void Committer::Commit(std::deque<Item>& items) {
   parts_.samples.StageRecord(write);
   parts_.logs.StageBlocks(clock_->UnixNs(), write);
   Result<void> written;
-  if (write.Count() > 0) written = parts_.engine.Write(write, any);
+  const bool sync = any || parts_.samples.ends_round();
+  if (write.Count() > 0) written = parts_.engine.Write(write, sync);
   if (written) {
     parts_.sessions.Publish();
     parts_.samples.Publish();

@@ -51,6 +51,7 @@ class Committer {
   void Loop();
   std::deque<Item> Take();
   void Commit(std::deque<Item>& items);
+  void SettleIfQuiet();
   bool Stage(Item& item, rocksdb::WriteBatch& write);
 
   Parts parts_;
@@ -62,6 +63,8 @@ class Committer {
   size_t queued_bytes_ = 0;
   bool closing_ = false;
   int64_t last_commit_ns_ = 0;  // steady
+  int64_t last_batch_ns_ = 0;
+  bool settled_ = true;
   std::atomic<uint64_t> commits_ = 0;
   std::thread thread_;  // last: runs with all of the above
 };

@@ -1,7 +1,9 @@
 #include "aggregator/store/compression.h"
 
+#define ZSTD_STATIC_LINKING_ONLY  // for frames without a magic number
 #include <zstd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "aggregator/store/bytes.h"
@@ -11,6 +13,7 @@ namespace faultline::store {
 namespace {
 
 constexpr size_t kMinBytes = 64;
+constexpr int kColumnLevel = 3;
 
 template <auto Free>
 struct Freer {
@@ -65,6 +68,44 @@ Result<std::string> Uncompress(std::string_view bytes, size_t max_bytes) {
                 ZSTD_isError(got) ? ZSTD_getErrorName(got) : "short frame");
   }
   return text;
+}
+
+void PackColumn(std::string_view column, std::string& out) {
+  static thread_local const std::unique_ptr<ZSTD_CCtx, Freer<ZSTD_freeCCtx>> context = [] {
+    std::unique_ptr<ZSTD_CCtx, Freer<ZSTD_freeCCtx>> made(ZSTD_createCCtx());
+    ZSTD_CCtx_setParameter(made.get(), ZSTD_c_format, ZSTD_f_zstd1_magicless);
+    ZSTD_CCtx_setParameter(made.get(), ZSTD_c_contentSizeFlag, 0);
+    ZSTD_CCtx_setParameter(made.get(), ZSTD_c_compressionLevel, kColumnLevel);
+    return made;
+  }();
+  static thread_local std::string code;
+  code.resize(ZSTD_compressBound(column.size()));
+  const size_t size =
+      ZSTD_compress2(context.get(), code.data(), code.size(), column.data(), column.size());
+  if (!ZSTD_isError(size) && size < column.size()) {
+    PutVarint(out, size);
+    out.append(code.data(), size);
+    return;
+  }
+  PutVarint(out, 0);
+  out += column;
+}
+
+bool UnpackColumn(ByteReader& in, std::span<char> column) {
+  static thread_local const std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> context = [] {
+    std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> made(ZSTD_createDCtx());
+    ZSTD_DCtx_setParameter(made.get(), ZSTD_d_format, ZSTD_f_zstd1_magicless);
+    return made;
+  }();
+  const uint64_t size = in.Varint();
+  const std::string_view bytes = in.Bytes(size == 0 ? column.size() : size);
+  if (in.failed()) return false;
+  if (size == 0) {
+    std::copy(bytes.begin(), bytes.end(), column.begin());
+    return true;
+  }
+  return ZSTD_decompressDCtx(context.get(), column.data(), column.size(), bytes.data(),
+                             bytes.size()) == column.size();
 }
 
 }  // namespace faultline::store

@@ -22,6 +22,7 @@ constexpr uint64_t kMiB = 1 << 20;
 // A full disk is refused early, so that RocksDB can still flush and compact its way out.
 constexpr uint64_t kReserveBytes = 256 * kMiB;
 constexpr uint64_t kReservePartOfVolume = 20;
+constexpr uint64_t kMaxSettleBytes = 1024 * kMiB;
 
 rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
                                            const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -47,7 +48,7 @@ rocksdb::DBOptions DatabaseOptions() {
   options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.db_write_buffer_size = 64 * kMiB;
-  options.max_total_wal_size = 256 * kMiB;
+  options.max_total_wal_size = 64 * kMiB;
   options.bytes_per_sync = kMiB;
   options.keep_log_file_num = 2;
   options.max_log_file_size = 4 * kMiB;
@@ -88,6 +89,10 @@ Engine::Engine(std::string folder, rocksdb::DB* db,
     : folder_(std::move(folder)), db_(db), families_(std::move(families)) {}
 
 Engine::~Engine() {
+  settler_.request_stop();
+  if (settler_.joinable()) settler_.join();
+  if (const auto flushed = Flush(); !flushed)
+    spdlog::warn("store: at closing: {}", flushed.error().message);
   for (auto* family : families_) db_->DestroyColumnFamilyHandle(family);
   db_->Close();
 }
@@ -181,6 +186,50 @@ Result<void> Engine::Scan(Family family, const std::string& prefix, const Visit&
     range->Seek(KeyPlus(last, step));
     step *= 2;
   }
+}
+
+Result<void> Engine::Flush() {
+  const auto status = db_->Flush(rocksdb::FlushOptions(), families_);
+  if (!status.ok()) return std::unexpected(ToError(status, "flush"));
+  return {};
+}
+
+void Engine::SettleLater() {
+  {
+    std::lock_guard lock(settle_mutex_);
+    settle_wanted_ = true;
+    if (!settler_.joinable())
+      settler_ = std::jthread([this](const std::stop_token& stop) { Settle(stop); });
+  }
+  settle_wake_.notify_one();
+}
+
+void Engine::Settle(const std::stop_token& stop) {
+  std::atomic<bool> cancelled = false;
+  const std::stop_callback cancel(stop, [&] { cancelled = true; });
+  std::unique_lock lock(settle_mutex_);
+  while (settle_wake_.wait(lock, stop, [&] { return settle_wanted_; })) {
+    settle_wanted_ = false;
+    lock.unlock();
+    // Large stores are left to RocksDB's own compactions: rewriting them for a few old keys does
+    // not pay.
+    if (Flush() && BytesOnDisk() < kMaxSettleBytes) {
+      rocksdb::CompactRangeOptions options;
+      options.exclusive_manual_compaction = false;
+      options.canceled = &cancelled;
+      for (auto* family : families_) (void)db_->CompactRange(options, family, nullptr, nullptr);
+    }
+    lock.lock();
+  }
+}
+
+Result<void> Engine::DropFiles(Family family, const std::string& begin, const std::string& end) {
+  const rocksdb::Slice lower(begin);
+  const rocksdb::Slice upper(end);
+  const auto status =
+      rocksdb::DeleteFilesInRange(db_.get(), (*this)[family], &lower, &upper, false);
+  if (!status.ok()) return std::unexpected(ToError(status, "drop files"));
+  return {};
 }
 
 Result<void> Engine::DropRange(Family family, const std::string& begin, const std::string& end) {

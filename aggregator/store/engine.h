@@ -6,9 +6,12 @@
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/result.h"
@@ -61,6 +64,12 @@ class Engine {
   Result<void> Scan(Family family, const std::string& prefix, const Visit& visit) const;
   uint64_t damages() const { return damages_; }
   void CountDamage() const { ++damages_; }
+  // Files that lie in the range as a whole.
+  Result<void> DropFiles(Family family, const std::string& begin, const std::string& end);
+  // Writes what is in memory to files, so that the write-ahead log is empty; waits.
+  Result<void> Flush();
+  // Flushes and tidies up the files in the background, for times when nothing else is to do.
+  void SettleLater();
   // Whole files first, then a tombstone for the rest.
   Result<void> DropRange(Family family, const std::string& begin, const std::string& end);
   Result<void> Checkpoint(const std::string& folder);
@@ -76,6 +85,11 @@ class Engine {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   mutable std::atomic<uint64_t> damages_ = 0;
+  std::mutex settle_mutex_;
+  std::condition_variable_any settle_wake_;
+  bool settle_wanted_ = false;
+  std::jthread settler_;
+  void Settle(const std::stop_token& stop);
   std::atomic<bool> failed_ = false;  // the last write failed; RocksDB may want Resume
 };
 

@@ -12,6 +12,8 @@
 namespace faultline::store {
 
 constexpr uint32_t kSamplesPerChunk = 120;
+// So many sealed chunks of a series become one: the heads stay small, the disk gets long columns.
+constexpr uint32_t kChunksPerMerge = 16;
 constexpr int64_t kMsPerDay = 86'400'000;
 // Days fit an int32 and sums of two times do not overflow.
 constexpr int64_t kMaxTimeMs = int64_t{1} << 56;
@@ -35,8 +37,9 @@ struct Head {
   uint8_t leading = 0;      // zero bits before and
   uint8_t significant = 0;  // width of the window that the last full exclusive-or used; 0: none yet
   bool seen = false;
-  bool has_late = false;  // a chunk of late samples may be on disk
-  bool dirty = false;     // changed since its snapshot
+  bool has_late = false;     // a chunk of late samples may be on disk
+  bool dirty = false;        // changed since its snapshot
+  uint8_t small_chunks = 0;  // sealed since some were merged; not kept over a restart
 };
 static_assert(sizeof(Head) <= 72);
 

@@ -11,6 +11,7 @@ namespace faultline::store {
 namespace {
 
 constexpr size_t kMaxLateSamples = 60;
+constexpr size_t kAhead = 6;  // rows between fetching memory and using it
 
 bool SameBits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
@@ -53,7 +54,8 @@ void HeadTable::Publish(SealedChunk&& chunk, SealedChunks& sealed) {
   sealed.push_back(std::move(shared));
 }
 
-void HeadTable::Seal(Head& head, uint32_t series, uint64_t record, SealedChunks& sealed) {
+void HeadTable::Seal(Head& head, uint32_t series, uint64_t record, bool day_ends,
+                     SealedChunks& sealed) {
   static thread_local std::vector<Sample> samples;
   samples.clear();
   FAULTLINE_ASSERT(DecodeHead(head, samples), "a head must decode");
@@ -61,6 +63,11 @@ void HeadTable::Seal(Head& head, uint32_t series, uint64_t record, SealedChunks&
   EncodeChunk(samples, chunk.bytes);
   chunk.bytes.shrink_to_fit();
   Publish(std::move(chunk), sealed);
+  if (++head.small_chunks >= kChunksPerMerge || (day_ends && head.small_chunks > 1)) {
+    merges_due_.push_back({series, DayOf(head.first_ms)});
+    head.small_chunks = 0;
+  }
+  if (day_ends) head.small_chunks = 0;
   ClearChunk(head);
 }
 
@@ -108,11 +115,50 @@ Taken HeadTable::Apply(uint32_t series, int64_t time_ms, double value, uint64_t 
                        SealedChunks& sealed) {
   Head& head = FindOrMake(series);
   std::lock_guard lock(StripeOf(series).mutex);
+  return ApplyLocked(head, series, time_ms, value, record, sealed);
+}
+
+HeadTable::Outcomes HeadTable::ApplyAll(std::span<const AppendBatch::SampleRow> rows,
+                                        uint64_t record, SealedChunks& sealed) {
+  Outcomes outcomes;
+  std::unique_lock<std::mutex> lock;
+  const Stripe* held = nullptr;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (i + 2 * kAhead < rows.size()) {
+      if (const Head* far = Find(static_cast<uint32_t>(rows[i + 2 * kAhead].series)))
+        __builtin_prefetch(far, 1);
+    }
+    if (i + kAhead < rows.size()) {
+      // This thread alone writes heads, so it may look at one without its lock.
+      const Head* near = Find(static_cast<uint32_t>(rows[i + kAhead].series));
+      if (near != nullptr && near->words != nullptr)
+        __builtin_prefetch(near->words + near->bit_count / 64, 1);
+    }
+    const auto series = static_cast<uint32_t>(rows[i].series);
+    Head& head = FindOrMake(series);
+    if (Stripe& stripe = StripeOf(series); &stripe != held) {
+      lock = {};
+      lock = std::unique_lock(stripe.mutex);
+      held = &stripe;
+    }
+    const Taken taken = ApplyLocked(head, series, rows[i].time_ms, rows[i].value, record, sealed);
+    if (taken == Taken::kStored || taken == Taken::kLate) {
+      ++outcomes.appended;
+    } else if (taken != Taken::kDuplicate) {
+      ++outcomes.rejected;
+    }
+  }
+  return outcomes;
+}
+
+Taken HeadTable::ApplyLocked(Head& head, uint32_t series, int64_t time_ms, double value,
+                             uint64_t record, SealedChunks& sealed) {
   if (head.seen && time_ms <= head.last_ms) {
     if (time_ms < head.last_ms) return ApplyLate(head, series, time_ms, value, record, sealed);
     return std::bit_cast<uint64_t>(value) == head.last_bits ? Taken::kDuplicate : Taken::kConflict;
   }
-  if (head.count > 0 && MustSeal(head, time_ms)) Seal(head, series, record, sealed);
+  if (head.count > 0 && MustSeal(head, time_ms))
+    Seal(head, series, record, DayOf(time_ms) != DayOf(head.first_ms), sealed);
   AppendToHead(head, time_ms, value);
   return Taken::kStored;
 }

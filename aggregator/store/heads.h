@@ -10,8 +10,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "aggregator/store/head_chunk.h"
@@ -40,6 +42,19 @@ class HeadTable {
   // what replay rests on.
   Taken Apply(uint32_t series, int64_t time_ms, double value, uint64_t record,
               SealedChunks& sealed);
+  // The same for many rows, in order; neighbours share a lock and memory is fetched ahead.
+  struct Outcomes {
+    uint64_t appended = 0;
+    uint64_t rejected = 0;  // conflicts, and what is too old
+  };
+  // Series and days that have chunks to merge, since the last call. Writer only.
+  struct MergeDue {
+    uint32_t series = 0;
+    int64_t day = 0;
+  };
+  std::vector<MergeDue> TakeMergesDue() { return std::exchange(merges_due_, {}); }
+  Outcomes ApplyAll(std::span<const AppendBatch::SampleRow> rows, uint64_t record,
+                    SealedChunks& sealed);
   // Readers no longer find these chunks here.
   void Forget(const SealedChunks& chunks);
   // True, and the snapshot appended, if the head changed since the last MarkClean.
@@ -70,20 +85,24 @@ class HeadTable {
   static constexpr uint32_t kHeadsPerBlock = 1 << 14;
   static constexpr size_t kBlocks = 1 << 18;
   static constexpr size_t kStripes = 256;
+  static constexpr uint32_t kSeriesPerStripe = 64;  // neighbours, which come in one batch
   struct Stripe {
     mutable std::mutex mutex;
     std::unordered_map<uint32_t, SealedChunks> sealed;
   };
   Head* Find(uint32_t series) const;
   Head& FindOrMake(uint32_t series);
-  Stripe& StripeOf(uint32_t series) const { return stripes_[series % kStripes]; }
+  Stripe& StripeOf(uint32_t series) const { return stripes_[series / kSeriesPerStripe % kStripes]; }
+  Taken ApplyLocked(Head& head, uint32_t series, int64_t time_ms, double value, uint64_t record,
+                    SealedChunks& sealed);
   Taken ApplyLate(Head& head, uint32_t series, int64_t time_ms, double value, uint64_t record,
                   SealedChunks& sealed);
-  void Seal(Head& head, uint32_t series, uint64_t record, SealedChunks& sealed);
+  void Seal(Head& head, uint32_t series, uint64_t record, bool day_ends, SealedChunks& sealed);
   void SealLate(Head& head, uint32_t series, uint64_t record, SealedChunks& sealed);
   void Publish(SealedChunk&& chunk, SealedChunks& sealed);
 
   const int64_t out_of_order_ms_;
+  std::vector<MergeDue> merges_due_;
   std::unique_ptr<std::atomic<Head*>[]> blocks_;
   mutable std::array<Stripe, kStripes> stripes_;
 };

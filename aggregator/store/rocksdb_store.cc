@@ -53,6 +53,12 @@ class RocksDbStore final : public Store {
   Result<SeriesId> InternSeries(const Labels& labels, const SeriesMeta& meta) override {
     return samples_.Intern(labels, meta);
   }
+  Result<SeriesId> InternEncoded(std::string_view key, const LabelsOfKey& labels) override {
+    return samples_.InternEncoded(key, labels);
+  }
+  void DescribeMetric(std::string_view metric, const SeriesMeta& meta) override {
+    samples_.LearnMeta(std::string(metric), meta);
+  }
   Result<StreamId> InternStream(const Labels& labels) override { return logs_.Intern(labels); }
   void Append(AppendBatch&& batch, std::function<void(Result<void>)> done) override {
     committer_->Append(std::move(batch), std::move(done));
@@ -70,6 +76,10 @@ class RocksDbStore final : public Store {
   Result<SeriesMeta> MetaOf(SeriesId series) override { return samples_.MetaOf(series); }
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
     return samples_.Fetch(series, begin_ms, end_ms);
+  }
+  Result<void> FetchMany(std::span<const SeriesId> series, int64_t begin_ms, int64_t end_ms,
+                         const TakeSamples& take) override {
+    return samples_.FetchMany(series, begin_ms, end_ms, take);
   }
   Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers,
                                               int64_t begin_ms, int64_t end_ms) override {

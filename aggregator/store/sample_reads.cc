@@ -2,6 +2,8 @@
 // way there, and from the head, as one rising sequence in which the first sample stored at a time
 // wins.
 #include <algorithm>
+#include <numeric>
+#include <optional>
 
 #include "aggregator/store/chunk.h"
 #include "aggregator/store/keys.h"
@@ -14,6 +16,7 @@ namespace faultline::store {
 namespace {
 
 constexpr int64_t kDamageStepMs = 60'000;
+constexpr size_t kSeriesPerIterator = 64;  // RocksDB's are dear, and each holds on to files
 
 void AppendRising(std::span<const Sample> more, std::vector<Sample>& samples) {
   for (const Sample& sample : more) {
@@ -89,31 +92,35 @@ void SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int6
   }
 }
 
-void SampleStore::ReadChunks(uint32_t series, bool late, int64_t begin_ms, int64_t end_ms,
-                             std::vector<Sample>& out) const {
-  Engine::Range range(engine_, Family::kChunks, ChunkPrefix(DayOf(begin_ms), series),
-                      PrefixEnd(ChunkPrefix(DayOf(end_ms), series)));
+void SampleStore::ReadChunks(Engine::Range& range, uint32_t series, bool late, int64_t begin_ms,
+                             int64_t end_ms, std::vector<Sample>& out) const {
   for (int64_t day = DayOf(begin_ms); day <= DayOf(end_ms); ++day) {
     ReadDay(range, series, late, day, begin_ms, end_ms, out);
   }
 }
 
-Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms,
-                                               int64_t end_ms) const {
-  if (id == 0 || id > last_id_) return Fail(ErrorCode::kNotFound, "store: no series {}", id);
-  const auto series = static_cast<uint32_t>(id);
-  std::vector<Sample> samples;
-  HeadTable::View view;
-  if (!heads_.Read(series, view)) return samples;
-  begin_ms = std::max(begin_ms, view.range.min_ms);
-  end_ms = std::min(end_ms, view.range.max_ms);
-  if (begin_ms > end_ms) return samples;
-  const bool head_covers = !view.samples.empty() && view.samples.front().time_ms <= begin_ms;
-  if (!head_covers) ReadChunks(series, false, begin_ms, end_ms, samples);
+// False if the series has nothing in [begin, end].
+bool SampleStore::Open(uint32_t series, int64_t begin_ms, int64_t end_ms, Reading& reading) const {
+  if (!heads_.Read(series, reading.view)) return false;
+  reading.series = series;
+  reading.begin_ms = std::max(begin_ms, reading.view.range.min_ms);
+  reading.end_ms = std::min(end_ms, reading.view.range.max_ms);
+  const std::vector<Sample>& head = reading.view.samples;
+  const bool head_covers = !head.empty() && head.front().time_ms <= reading.begin_ms;
+  reading.reads_chunks = !head_covers || reading.view.range.has_late;
+  return reading.begin_ms <= reading.end_ms;
+}
+
+void SampleStore::Finish(Reading& reading, Engine::Range* range,
+                         std::vector<Sample>& samples) const {
   std::vector<Sample> late;
-  if (view.range.has_late) ReadChunks(series, true, begin_ms, end_ms, late);
+  if (reading.reads_chunks) {
+    ReadChunks(*range, reading.series, false, reading.begin_ms, reading.end_ms, samples);
+    if (reading.view.range.has_late)
+      ReadChunks(*range, reading.series, true, reading.begin_ms, reading.end_ms, late);
+  }
   std::vector<Sample> chunk;
-  for (const auto& sealed : view.sealed) {
+  for (const auto& sealed : reading.view.sealed) {
     chunk.clear();
     FAULTLINE_ASSERT(DecodeChunk(sealed->bytes, sealed->first_ms, chunk), "own chunk decodes");
     if (sealed->late) {
@@ -122,10 +129,72 @@ Result<std::vector<Sample>> SampleStore::Fetch(SeriesId id, int64_t begin_ms,
       AppendRising(chunk, samples);
     }
   }
-  AppendRising(view.samples, samples);
-  late.insert(late.end(), view.late.begin(), view.late.end());
+  AppendRising(reading.view.samples, samples);
+  late.insert(late.end(), reading.view.late.begin(), reading.view.late.end());
   MergeLate(late, samples);
-  Clip(begin_ms, end_ms, samples);
+  Clip(reading.begin_ms, reading.end_ms, samples);
+}
+
+// The group's heads have been read: an iterator made after that sees all chunks that they lack.
+Result<void> SampleStore::ReadGroup(std::span<Reading> group,
+                                    const Store::TakeSamples& take) const {
+  std::optional<Engine::Range> range;
+  uint32_t first = UINT32_MAX;
+  uint32_t last = 0;
+  int64_t begin_ms = INT64_MAX;
+  int64_t end_ms = INT64_MIN;
+  for (const Reading& reading : group) {
+    if (!reading.reads_chunks) continue;
+    first = std::min(first, reading.series);
+    last = std::max(last, reading.series);
+    begin_ms = std::min(begin_ms, reading.begin_ms);
+    end_ms = std::max(end_ms, reading.end_ms);
+  }
+  if (first <= last) {
+    range.emplace(engine_, Family::kChunks, ChunkPrefix(DayOf(begin_ms), first),
+                  PrefixEnd(ChunkPrefix(DayOf(end_ms), last)));
+  }
+  std::vector<Sample> samples;
+  for (Reading& reading : group) {
+    samples.clear();
+    Finish(reading, range ? &*range : nullptr, samples);
+    FAULTLINE_TRY(take(reading.place, samples));
+  }
+  return {};
+}
+
+Result<void> SampleStore::FetchMany(std::span<const SeriesId> series, int64_t begin_ms,
+                                    int64_t end_ms, const Store::TakeSamples& take) const {
+  std::vector<size_t> order(series.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return series[a] < series[b]; });
+  std::vector<Reading> group;
+  std::vector<Sample> nothing;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const SeriesId id = series[order[i]];
+    if (id == 0 || id > last_id_) return Fail(ErrorCode::kNotFound, "store: no series {}", id);
+    Reading& reading = group.emplace_back();
+    reading.place = order[i];
+    if (!Open(static_cast<uint32_t>(id), begin_ms, end_ms, reading)) {
+      group.pop_back();
+      nothing.clear();
+      FAULTLINE_TRY(take(order[i], nothing));
+    }
+    if (group.size() < kSeriesPerIterator && i + 1 < order.size()) continue;
+    FAULTLINE_TRY(ReadGroup(group, take));
+    group.clear();
+  }
+  return {};
+}
+
+Result<std::vector<Sample>> SampleStore::Fetch(SeriesId series, int64_t begin_ms,
+                                               int64_t end_ms) const {
+  std::vector<Sample> samples;
+  FAULTLINE_TRY(FetchMany({&series, 1}, begin_ms, end_ms,
+                          [&](size_t, std::vector<Sample>& fetched) -> Result<void> {
+                            samples = std::move(fetched);
+                            return {};
+                          }));
   return samples;
 }
 

@@ -1,5 +1,7 @@
 #include "aggregator/store/samples.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "aggregator/store/chunk.h"
@@ -13,6 +15,10 @@ namespace {
 constexpr size_t kMaxLabels = 256;
 constexpr size_t kMaxLabelBytes = 64 << 10;
 constexpr uint32_t kMinSnapshotsPerCommit = 256;
+constexpr size_t kNewSeriesPerTrim = 200'000;
+constexpr uint32_t kIdleSnapshotsPerCommit = 1 << 15;
+constexpr uint64_t kLeastRoundBytes = 4 << 20;
+constexpr uint64_t kRoundBytesPerSeries = 400;  // several times what saving its head costs
 constexpr int64_t kActiveMs =
     10 * 60 * 1000;  // active: a sample that much before the newest of all
 constexpr int64_t kRecountNs = 10 * kNsPerSecond;
@@ -60,7 +66,8 @@ SampleStore::SampleStore(Engine& engine, const StoreOptions& options)
     : engine_(engine),
       max_series_(options.max_series),
       round_bytes_(options.log_round_bytes),
-      heads_(options.out_of_order_ms) {}
+      heads_(options.out_of_order_ms),
+      encoded_(options.max_series) {}
 
 void SampleStore::LearnMeta(const std::string& metric, const SeriesMeta& meta) {
   const bool says_type =
@@ -115,6 +122,15 @@ Result<SeriesId> SampleStore::Intern(const Labels& given, const SeriesMeta& meta
   return id;
 }
 
+Result<SeriesId> SampleStore::InternEncoded(std::string_view key, const LabelsOfKey& labels) {
+  const EncodedSeries::Hash hash = encoded_.HashOf(key);
+  if (const uint32_t known = encoded_.Find(hash)) return known;
+  FAULTLINE_ASSIGN(const Labels made, labels());
+  FAULTLINE_ASSIGN(const SeriesId id, Intern(made, {}));
+  encoded_.Insert(hash, static_cast<uint32_t>(id));
+  return id;
+}
+
 void SampleStore::Stage(const std::vector<AppendBatch::SampleRow>& rows) {
   const uint32_t last_id = last_id_;
   for (const auto& row : rows) {
@@ -150,18 +166,23 @@ void SampleStore::StageSealed(rocksdb::WriteBatch& batch) {
   staged_sealed_.swap(sealed_);
 }
 
+uint64_t SampleStore::RoundBytes() const {
+  return std::min(round_bytes_, std::max(kLeastRoundBytes, kRoundBytesPerSeries * last_id_));
+}
+
 void SampleStore::StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes) {
   const uint32_t last_id = last_id_;
   if (round_next_id_ == 0) {
-    if (bytes_since_round_ < round_bytes_) return;
+    if (bytes_since_round_ < RoundBytes() && !round_wanted_) return;
+    round_wanted_ = false;
     round_next_id_ = 1;
     round_first_record_ = last_record_ + 1;
     bytes_since_round_ = 0;
   }
   // A round is done by the time a quarter of the next one's bytes are logged.
-  const double share = 4.0 * static_cast<double>(record_bytes) / static_cast<double>(round_bytes_);
-  const auto visits =
-      std::max(kMinSnapshotsPerCommit, static_cast<uint32_t>(std::min(1.0, share) * last_id));
+  const double share = 4.0 * static_cast<double>(record_bytes) / static_cast<double>(RoundBytes());
+  const uint32_t least = record_bytes == 0 ? kIdleSnapshotsPerCommit : kMinSnapshotsPerCommit;
+  const auto visits = std::max(least, static_cast<uint32_t>(std::min(1.0, share) * last_id));
   uint32_t id = round_next_id_;
   std::string value;
   for (const uint32_t stop = id + visits; id < stop && id <= last_id; ++id) {
@@ -181,6 +202,7 @@ void SampleStore::StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes
 
 void SampleStore::StageRecord(rocksdb::WriteBatch& batch) {
   StageDefinitions(batch);
+  StageMerges(batch);
   StageSealed(batch);
   size_t record_bytes = 0;
   if (!staged_.empty()) {
@@ -194,35 +216,50 @@ void SampleStore::StageRecord(rocksdb::WriteBatch& batch) {
   StageSnapshots(batch, record_bytes);
 }
 
-void SampleStore::Count(Taken taken) {
-  if (taken == Taken::kStored || taken == Taken::kLate) {
-    appended_.fetch_add(1, std::memory_order_relaxed);
-  } else if (taken != Taken::kDuplicate) {
-    rejected_.fetch_add(1, std::memory_order_relaxed);
-  }
-}
-
 void SampleStore::Publish() {
+  ++commit_;
+  merges_.erase(merges_.begin(), merges_.begin() + static_cast<ptrdiff_t>(staged_merges_));
+  staged_merges_ = 0;
   heads_.Forget(staged_sealed_);
   staged_sealed_.clear();
+  new_since_trim_ += staged_definitions_.size();
   staged_definitions_.clear();
+  if (new_since_trim_ >= kNewSeriesPerTrim) GiveBackMemory();
   for (const uint32_t id : staged_snapshots_) heads_.MarkClean(id);
   staged_snapshots_.clear();
   if (round_next_id_ != 0 && staged_next_id_ != 0) {
     round_next_id_ = staged_round_ends_ ? 0 : staged_next_id_;
+    if (staged_round_ends_) DropOldLog();
   }
   staged_next_id_ = 0;
   staged_round_ends_ = false;
   if (staged_record_) ++last_record_;
-  for (const auto& row : staged_) {
-    Count(heads_.Apply(static_cast<uint32_t>(row.series), row.time_ms, row.value, last_record_,
-                       sealed_));
-  }
+  const HeadTable::Outcomes outcomes = heads_.ApplyAll(staged_, last_record_, sealed_);
+  appended_ += outcomes.appended;
+  rejected_ += outcomes.rejected;
+  for (const auto& due : heads_.TakeMergesDue()) merges_.push_back({due.series, due.day, commit_});
   staged_.clear();
   staged_record_ = false;
 }
 
+// Definitions on their way to disk leave holes in the heap, twice as large as what a series needs
+// for good.
+void SampleStore::GiveBackMemory() {
+  staged_definitions_.shrink_to_fit();
+  ::malloc_trim(0);
+  new_since_trim_ = 0;
+}
+
+// The range tombstone has hidden it; whole files can go without waiting for a compaction.
+void SampleStore::DropOldLog() {
+  const auto dropped = engine_.DropFiles(Family::kJournal, SequenceKey(kSampleRecordKey, 0),
+                                         SequenceKey(kSampleRecordKey, round_first_record_));
+  if (!dropped && LogAllowed("store_log"))
+    spdlog::warn("store: old log: {}", dropped.error().message);
+}
+
 void SampleStore::Discard() {
+  staged_merges_ = 0;
   // Nothing was applied; chunks and definitions wait for the next commit.
   std::move(sealed_.begin(), sealed_.end(), std::back_inserter(staged_sealed_));
   sealed_ = std::move(staged_sealed_);
@@ -234,7 +271,9 @@ void SampleStore::Discard() {
   staged_record_ = false;
 }
 
-bool SampleStore::HasWork() const { return !sealed_.empty() || round_next_id_ != 0; }
+bool SampleStore::HasWork() const {
+  return !sealed_.empty() || !merges_.empty() || round_next_id_ != 0 || round_wanted_;
+}
 
 Result<void> SampleStore::LoadDefinitions() {
   FAULTLINE_TRY(engine_.Scan(Family::kMeta, std::string(1, kMetricKey),
@@ -317,6 +356,7 @@ Result<void> SampleStore::Replay(const std::vector<uint64_t>& snapshot_record) {
           heads_.Forget(sealed_);  // written before the restart
           sealed_.clear();
         }
+        heads_.TakeMergesDue();
       });
 }
 

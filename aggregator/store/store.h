@@ -84,6 +84,9 @@ struct SessionDictionary {
   std::vector<StreamId> streams;  // [ref - 1]
 };
 
+// Makes the labels that an encoded key stands for.
+using LabelsOfKey = std::function<Result<Labels>()>;
+
 struct SeriesMeta {
   v1::MetricType type = v1::METRIC_TYPE_UNTYPED;
   std::string help;
@@ -145,6 +148,15 @@ class Store {
   // The id of that series, made if new. kResourceExhausted names the limit. A new id becomes durable with the
   // first batch that uses it (or earlier).
   virtual Result<SeriesId> InternSeries(const Labels& labels, const SeriesMeta& meta) = 0;
+  // The same for labels in some encoding of the caller's: `labels` is only called when this key is not remembered.
+  // Keys with equal bytes must stand for equal labels.
+  virtual Result<SeriesId> InternEncoded(std::string_view key, const LabelsOfKey& labels) {
+    (void)key;
+    FAULTLINE_ASSIGN(const Labels made, labels());
+    return InternSeries(made, {});
+  }
+  // Type and help of a metric whose series may come apart from it.
+  virtual void DescribeMetric(std::string_view metric, const SeriesMeta& meta) { (void)metric, (void)meta; }
   virtual Result<StreamId> InternStream(const Labels& labels) = 0;
 
   // Queues the batch; `done` is called from a store thread once data and watermark are durable (one sync for
@@ -164,6 +176,16 @@ class Store {
   virtual Result<SeriesMeta> MetaOf(SeriesId series) = 0;
   // Samples of the series in [begin, end], in order of time, stale markers included.
   virtual Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) = 0;
+  // The same for many: `take` is called once for each, with its place in `series`, in any order. Cheaper than one by one.
+  using TakeSamples = std::function<Result<void>(size_t place, std::vector<Sample>& samples)>;
+  virtual Result<void> FetchMany(std::span<const SeriesId> series, int64_t begin_ms, int64_t end_ms,
+                                 const TakeSamples& take) {
+    for (size_t i = 0; i < series.size(); ++i) {
+      FAULTLINE_ASSIGN(std::vector<Sample> samples, Fetch(series[i], begin_ms, end_ms));
+      FAULTLINE_TRY(take(i, samples));
+    }
+    return {};
+  }
   virtual Result<std::vector<std::string>> LabelNames(std::span<const LabelMatcher> matchers,
                                                       int64_t begin_ms, int64_t end_ms) = 0;
   virtual Result<std::vector<std::string>> LabelValues(std::string_view name,

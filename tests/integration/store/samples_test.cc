@@ -1,5 +1,6 @@
 // Samples through the whole store: order, duplicates, late ones, day boundaries, restarts,
 // retention.
+#include <algorithm>
 #include <random>
 
 #include "tests/support/store_fixture.h"
@@ -134,6 +135,77 @@ TEST_F(SamplesTest, EqualsTheModelThroughRestarts) {
                 std::distance(model[i].lower_bound(begin), model[i].upper_bound(end)));
     }
   }
+}
+
+// Long columns on disk, in pieces that no reader can tell from the samples that came.
+TEST_F(SamplesTest, SmallChunksAreMerged) {
+  const SeriesId steady = Series({{"__name__", "steady"}});
+  const SeriesId ragged = Series({{"__name__", "ragged"}});
+  constexpr int64_t kBegin = 100 * kDayMs + kDayMs / 2;
+  constexpr int64_t kCount = 6000;  // over midnight, and more than three merges
+  for (int64_t i = 0; i < kCount; i += 60) {
+    std::vector<AppendBatch::SampleRow> rows;
+    for (int64_t k = i; k < i + 60; ++k) {
+      rows.push_back({steady, kBegin + k * 15'000, static_cast<double>(k)});
+      rows.push_back({ragged, kBegin + k * 15'000 + k % 7, 0.1 * static_cast<double>(k * k % 91)});
+    }
+    if (i == 3000) Reopen();
+    ASSERT_TRUE(AppendSamples(std::move(rows)));
+  }
+  for (const bool reopened : {false, true}) {
+    if (reopened) Reopen();
+    for (const SeriesId id : {steady, ragged}) {
+      const auto samples = All(id);
+      ASSERT_EQ(samples.size(), static_cast<size_t>(kCount));
+      for (int64_t k = 0; k < kCount; ++k) {
+        const Sample& sample = samples[static_cast<size_t>(k)];
+        ASSERT_EQ(sample.time_ms, kBegin + k * 15'000 + (id == ragged ? k % 7 : 0));
+        ASSERT_EQ(sample.value,
+                  id == ragged ? 0.1 * static_cast<double>(k * k % 91) : static_cast<double>(k));
+      }
+    }
+    const auto part =
+        store_->Fetch(steady, kBegin + 1500 * 15'000 - 1, kBegin + 1600 * 15'000).value();
+    ASSERT_EQ(part.size(), 101u);
+    EXPECT_EQ(part.front().value, 1500);
+  }
+}
+
+TEST_F(SamplesTest, FetchManyIsFetchForEach) {
+  std::vector<SeriesId> ids;
+  std::vector<AppendBatch::SampleRow> rows;
+  for (int64_t i = 0; i < 300; ++i) {
+    ids.push_back(Series({{"__name__", "m"}, {"i", std::to_string(i)}}));
+    for (int64_t k = 0; k < i; ++k)
+      rows.push_back({ids.back(), 1000 * k, static_cast<double>(i * k)});
+  }
+  ASSERT_TRUE(AppendSamples(std::move(rows)));
+  std::reverse(ids.begin(), ids.end());
+  size_t called = 0;
+  ASSERT_TRUE(store_->FetchMany(
+      ids, 10'000, 250'000, [&](size_t place, std::vector<Sample>& samples) -> Result<void> {
+        ++called;
+        const auto alone = store_->Fetch(ids[place], 10'000, 250'000).value();
+        EXPECT_EQ(samples.size(), alone.size());
+        for (size_t k = 0; k < alone.size(); ++k) EXPECT_EQ(samples[k].value, alone[k].value);
+        return {};
+      }));
+  EXPECT_EQ(called, ids.size());
+}
+
+TEST_F(SamplesTest, EncodedLabelsAreReadOnce) {
+  size_t read = 0;
+  const auto labels = [&]() -> Result<Labels> {
+    ++read;
+    return Labels{{"__name__", "up"}, {"a", "b"}};
+  };
+  const SeriesId first = store_->InternEncoded("bytes", labels).value();
+  EXPECT_EQ(first, store_->InternEncoded("bytes", labels).value());
+  EXPECT_EQ(read, 1u);
+  EXPECT_EQ(first, store_->InternEncoded("other bytes", labels).value());
+  EXPECT_EQ(first, Series({{"__name__", "up"}, {"a", "b"}}));
+  EXPECT_FALSE(store_->InternEncoded(
+      "bad", []() -> Result<Labels> { return Fail(ErrorCode::kInvalidArgument, "no"); }));
 }
 
 TEST_F(SamplesTest, RetainDropsWholeDays) {
