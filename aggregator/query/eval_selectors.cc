@@ -1,15 +1,24 @@
 // Selectors, subqueries and the functions over their ranges: the loops in which queries spend their
 // time. Samples of a series are walked once, with two fingers, over all steps.
 #include <algorithm>
+#include <numeric>
 #include <unordered_set>
 
 #include "aggregator/query/evaluator.h"
+#include "aggregator/query/parallel.h"
 #include "aggregator/query/promql_functions.h"
 
 namespace faultline::promql {
 namespace {
 
 constexpr size_t kSamplesBetweenStops = 1 << 20;
+// Columns that are computed before the sink has taken those before them.
+constexpr size_t kMaxCellsAhead = 1 << 22;
+constexpr size_t kMaxSeriesAhead = 4096;
+constexpr size_t kSeriesPerTask = 64;
+constexpr size_t kLeastSeriesToProbe = 1000;
+constexpr size_t kProbes = 5;
+constexpr uint64_t kGapsAllowed = 4;
 
 void DropStale(std::vector<Sample>& samples) {
   std::erase_if(samples, [](const Sample& sample) { return IsAbsent(sample.value); });
@@ -58,6 +67,12 @@ Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector&
                                                            int64_t begin_ms, int64_t end_ms) {
   FAULTLINE_ASSIGN(const std::vector<SeriesId> ids,
                    source_.Select(selector.matchers, begin_ms, end_ms));
+  if (ids.size() > options_.max_series) {
+    return Fail(ErrorCode::kResourceExhausted,
+                "a selector finds {} series, more than a query may touch (limit max_series={})",
+                ids.size(), options_.max_series);
+  }
+  FAULTLINE_TRY(CheckReading(ids, begin_ms, end_ms));
   std::vector<Selected> selected;
   selected.reserve(ids.size());
   for (const SeriesId id : ids) {
@@ -69,33 +84,95 @@ Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector&
   return selected;
 }
 
+// A few of many series tell how dense they are.
+Result<void> Evaluator::CheckReading(std::span<const SeriesId> ids, int64_t begin_ms,
+                                     int64_t end_ms) {
+  if (ids.size() < kLeastSeriesToProbe) return {};
+  uint64_t samples = 0;
+  for (size_t i = 0; i < kProbes; ++i) {
+    FAULTLINE_ASSIGN(const auto some,
+                     source_.Fetch(ids[i * (ids.size() - 1) / (kProbes - 1)], begin_ms, end_ms));
+    samples += some.size();
+  }
+  const uint64_t estimate = samples * ids.size() / kProbes;
+  if (estimate <= options_.max_read_samples) return {};
+  return Fail(ErrorCode::kResourceExhausted,
+              "query would read about {} samples of {} series (limit max_read_samples={})",
+              estimate, ids.size(), options_.max_read_samples);
+}
+
+// A selector whose values are all kept in memory. Series may have gaps, so only what is far beyond
+// the limit is refused here; Reserve counts what is really there.
+Result<void> Evaluator::CheckKept(const VectorSelector& selector, int64_t range_ms,
+                                  const Steps& steps) {
+  const int64_t first = ReferenceTime(selector.modifiers, steps.start_ms) - range_ms;
+  const int64_t last = ReferenceTime(selector.modifiers, steps.end_ms());
+  FAULTLINE_ASSIGN(const auto ids, source_.Select(selector.matchers, first, last));
+  if (ids.size() * steps.count <= kGapsAllowed * budget_.max_samples) return {};
+  return Fail(ErrorCode::kResourceExhausted,
+              "query processing would load too many samples into memory in query execution "
+              "({} series at {} steps, limit max_samples={})",
+              ids.size(), steps.count, budget_.max_samples);
+}
+
 Result<void> Evaluator::StreamSelector(const VectorSelector& selector, const Steps& steps,
                                        bool times, const Sink& sink) {
   const int64_t first = ReferenceTime(selector.modifiers, steps.start_ms);
   const int64_t last = ReferenceTime(selector.modifiers, steps.end_ms());
   FAULTLINE_ASSIGN(std::vector<Selected> selected,
                    Select(selector, first - options_.lookback_ms, last));
-  for (Selected& series : selected) {
-    FAULTLINE_TRY(CheckStop());
-    FAULTLINE_ASSIGN(const std::vector<Sample> samples,
-                     source_.Fetch(series.id, first - options_.lookback_ms, last));
-    if (samples.empty()) continue;
-    Column column{{}, std::vector<double>(steps.count)};
+  const auto compute = [&](const std::vector<Sample>& samples,
+                           std::vector<double>& values) -> Result<bool> {
     bool any = false;
     size_t behind = 0;  // samples at or before the reference time
+    values.assign(steps.count, Absent());
     for (size_t i = 0; i < steps.count; ++i) {
       const int64_t reference = ReferenceTime(selector.modifiers, steps.At(i));
       while (behind < samples.size() && samples[behind].time_ms <= reference) ++behind;
-      column.values[i] = Absent();
       if (behind == 0) continue;
       const Sample& sample = samples[behind - 1];
       if (sample.time_ms < reference - options_.lookback_ms || IsAbsent(sample.value)) continue;
-      column.values[i] = times ? static_cast<double>(sample.time_ms) / 1000 : sample.value;
+      values[i] = times ? static_cast<double>(sample.time_ms) / 1000 : sample.value;
       any = true;
     }
-    if (!any) continue;
-    column.labels = std::move(series.labels);
-    FAULTLINE_TRY(sink(std::move(column)));
+    return any;
+  };
+  return ForSelected(selected, first - options_.lookback_ms, last, steps, compute, sink);
+}
+
+Result<void> Evaluator::ForSelected(std::vector<Selected>& selected, int64_t begin_ms,
+                                    int64_t end_ms, const Steps& steps, const Compute& compute,
+                                    const Sink& sink) {
+  const size_t window = std::clamp(kMaxCellsAhead / steps.count, kSeriesPerTask, kMaxSeriesAhead);
+  std::vector<SeriesId> ids;
+  std::vector<std::vector<double>> columns;  // empty: no value
+  for (size_t begin = 0; begin < selected.size(); begin += window) {
+    const size_t count = std::min(window, selected.size() - begin);
+    ids.clear();
+    for (size_t i = 0; i < count; ++i) ids.push_back(selected[begin + i].id);
+    columns.assign(count, {});
+    // Tasks take series that lie together in the store.
+    std::vector<size_t> order(count);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return ids[a] < ids[b]; });
+    const auto task = [&](size_t from, size_t to) -> Result<void> {
+      FAULTLINE_TRY(CheckStop());
+      std::vector<SeriesId> mine;
+      for (size_t i = from; i < to; ++i) mine.push_back(ids[order[i]]);
+      std::vector<double> values;
+      return source_.FetchMany(mine, begin_ms, end_ms,
+                               [&](size_t place, std::vector<Sample>& samples) -> Result<void> {
+                                 if (samples.empty()) return {};
+                                 FAULTLINE_ASSIGN(const bool any, compute(samples, values));
+                                 if (any) columns[order[from + place]] = std::move(values);
+                                 return {};
+                               });
+    };
+    FAULTLINE_TRY(RunParallel(count, kSeriesPerTask, options_.max_threads, task));
+    for (size_t i = 0; i < count; ++i) {
+      if (columns[i].empty()) continue;
+      FAULTLINE_TRY(sink(Column{std::move(selected[begin + i].labels), std::move(columns[i])}));
+    }
   }
   return {};
 }
@@ -237,18 +314,16 @@ Result<void> Evaluator::RangeColumns(const FunctionRow& function, const Expr& ra
   const auto end_of = [&](size_t i) { return ReferenceTime(selector.modifiers, steps.At(i)); };
   const int64_t first = end_of(0) - matrix.range_ms, last = end_of(steps.count - 1);
   FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(selector, first, last));
-  RangeLoop loop(function, parameters, steps, matrix.range_ms);
-  for (Selected& series : selected) {
-    FAULTLINE_TRY(CheckStop());
-    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_.Fetch(series.id, first, last));
+  const auto compute = [&](std::vector<Sample>& samples,
+                           std::vector<double>& values) -> Result<bool> {
     DropStale(samples);
-    if (samples.empty()) continue;
-    std::vector<double> values;
-    FAULTLINE_ASSIGN(const bool any, loop.Run(samples, end_of, stop, values));
-    if (!any) continue;
-    FAULTLINE_TRY(finish(std::move(series.labels), std::move(values)));
-  }
-  return {};
+    if (samples.empty()) return false;
+    RangeLoop loop(function, parameters, steps, matrix.range_ms);
+    return loop.Run(samples, end_of, stop, values);
+  };
+  return ForSelected(selected, first, last, steps, compute, [&](Column&& column) {
+    return finish(std::move(column.labels), std::move(column.values));
+  });
 }
 
 Result<Matrix> Evaluator::EvalSubqueryInner(const Subquery& subquery, const Steps& steps,

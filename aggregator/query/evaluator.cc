@@ -91,6 +91,8 @@ Result<Matrix> Evaluator::EvalNode(const Expr& expr, const Steps& steps) {
     }
     case ExprKind::kVectorSelector: {
       Matrix matrix;
+      FAULTLINE_TRY(
+          CheckKept(static_cast<const VectorSelector&>(expr), options_.lookback_ms, steps));
       FAULTLINE_TRY(Stream(expr, steps, Collect(matrix, steps)));
       return matrix;
     }
@@ -213,6 +215,12 @@ bool DistinctWithoutName(const Expr& expr) {
 Result<Matrix> Evaluator::EvalCall(const Call& call, const Steps& steps) {
   if (call.function->whole != nullptr) return call.function->whole(*this, call, steps);
   if (call.function->element != nullptr) return EvalElementCall(call, steps);
+  for (const ExprPtr& argument : call.arguments) {
+    const Expr& range = Unwrapped(*argument);
+    if (range.kind != ExprKind::kMatrixSelector) continue;
+    const auto& selector = static_cast<const MatrixSelector&>(range);
+    FAULTLINE_TRY(CheckKept(*selector.selector, selector.range_ms, steps));
+  }
   Matrix matrix;
   FAULTLINE_TRY(StreamRangeCall(call, steps, Collect(matrix, steps)));
   return matrix;

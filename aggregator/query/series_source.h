@@ -1,5 +1,5 @@
 // Where the evaluator gets its series from: the store's, and the ground truth's as series of their
-// own. One object per query; not thread-safe.
+// own. One object per query; only FetchMany may be called by several threads, after Select.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,9 @@ class SeriesSource {
                                                int64_t begin_ms, int64_t end_ms) = 0;
   virtual Result<Labels> LabelsOf(SeriesId series) = 0;
   virtual Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) = 0;
+  // For several at once, in any order; may be called by several threads.
+  virtual Result<void> FetchMany(std::span<const SeriesId> series, int64_t begin_ms, int64_t end_ms,
+                                 const Store::TakeSamples& take) = 0;
 };
 
 // The labels that overlap [begin, end], as GroundTruth::Between.
@@ -31,8 +34,9 @@ using FaultLabels =
     std::function<std::vector<FaultLabel>(int64_t begin_unix_ns, int64_t end_unix_ns)>;
 
 // The labels of the series faultline_fault_active that match: for lists of names and values.
-std::vector<Labels> FaultSeries(const FaultLabels& fault_labels, std::span<const LabelMatcher> matchers,
-                                int64_t begin_ms, int64_t end_ms);
+std::vector<Labels> FaultSeries(const FaultLabels& fault_labels,
+                                std::span<const LabelMatcher> matchers, int64_t begin_ms,
+                                int64_t end_ms);
 
 // `fault_labels` may be empty: then no fault is a series.
 std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels);

@@ -106,6 +106,24 @@ class StoreSource final : public SeriesSource {
     return faults_[series & ~kFaultSeriesBit].labels;
   }
 
+  Result<void> FetchMany(std::span<const SeriesId> series, int64_t begin_ms, int64_t end_ms,
+                         const Store::TakeSamples& take) override {
+    std::vector<SeriesId> stored;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < series.size(); ++i) {
+      if ((series[i] & kFaultSeriesBit) != 0) {
+        FAULTLINE_ASSIGN(std::vector<Sample> samples, Fetch(series[i], begin_ms, end_ms));
+        FAULTLINE_TRY(take(i, samples));
+      } else {
+        stored.push_back(series[i]);
+        places.push_back(i);
+      }
+    }
+    return store_->FetchMany(
+        stored, Representable(begin_ms), Representable(end_ms),
+        [&](size_t place, std::vector<Sample>& samples) { return take(places[place], samples); });
+  }
+
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
     begin_ms = Representable(begin_ms);
     end_ms = Representable(end_ms);
