@@ -24,6 +24,7 @@ constexpr int kWaitMs = 100;
 constexpr size_t kMaxSessionsPerNode = 16;
 constexpr int64_t kPeerIdleNs = 60 * kNsPerSecond;
 constexpr int64_t kStopNs = 5 * kNsPerSecond;
+constexpr double kRateWindowS = 10;
 
 v1::RejectReason ReasonOf(const Error& error) {
   switch (error.code) {
@@ -85,6 +86,10 @@ class Ingest::Loop {
   struct Peer {
     std::string node;  // set by Hello
     int64_t last_steady_ns = 0;
+  };
+  struct Allowance {
+    double samples = 0;
+    int64_t steady_ns = 0;
   };
   struct Outcome {
     std::string peer;
@@ -259,7 +264,25 @@ class Ingest::Loop {
       return Refuse(peer, v1::REJECT_REASON_OVERLOADED, "too many batches wait for the disk", batch,
                     session.queued_sequence + 1);
     }
+    if (!WithinRate(node, *batch, received)) {
+      return Refuse(peer, v1::REJECT_REASON_OVERLOADED,
+                    fmt::format("node {} sends more than max_samples_per_s={}", node, options_.max_samples_per_s),
+                    batch, session.queued_sequence + 1);
+    }
     Append(peer, node, session, batch, payload.size(), received);
+  }
+
+  // A bucket that fills at the allowed rate; a batch is taken while anything is in it, so large ones come through too.
+  bool WithinRate(const std::string& node, const v1::Batch& batch, int64_t now_steady_ns) {
+    const double rate = options_.max_samples_per_s;
+    const auto [at, is_new] = allowances_.try_emplace(node, Allowance{rate * kRateWindowS, now_steady_ns});
+    Allowance& allowance = at->second;
+    const double elapsed_s = static_cast<double>(now_steady_ns - allowance.steady_ns) / 1e9;
+    allowance.samples = std::min(rate * kRateWindowS, allowance.samples + rate * elapsed_s);
+    allowance.steady_ns = now_steady_ns;
+    if (allowance.samples <= 0) return false;
+    for (const auto& frame : batch.frames()) allowance.samples -= frame.values_size();
+    return true;
   }
 
   void Append(const std::string& peer, const std::string& node, Session& session, v1::Batch* batch,
@@ -450,6 +473,7 @@ class Ingest::Loop {
   std::map<std::string, Peer> peers_;           // by transport identity
   std::map<std::string, std::string> peer_of_;  // node -> newest peer
   std::map<std::pair<std::string, uint64_t>, Session> sessions_;
+  std::map<std::string, Allowance> allowances_;  // by node; nodes are few and authenticated
   uint64_t in_flight_ = 0;
   const std::shared_ptr<Outcomes> outcomes_ = std::make_shared<Outcomes>();
   std::mutex commands_mutex_;

@@ -22,6 +22,7 @@ struct IngestOptions {
   uint32_t max_batch_decoded_bytes = 32u << 20;
   uint32_t max_series_per_node = 100'000;
   uint32_t max_batches_in_flight = 64;
+  uint32_t max_samples_per_s = 200'000;          // of one node, on average over kRateWindowS; more comes again later
   int64_t max_future_ns = 600 * kNsPerSecond;    // samples from further ahead are refused and counted
 };
 
