@@ -215,6 +215,8 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.context.self_metrics = &parts.metrics;
   parts.context.clock = &parts.clock;
   parts.context.max_samples = config.query().max_samples();
+  parts.context.query_threads = config.query().threads();
+  parts.context.snapshots_folder = config.state_dir() + "/snapshots";
   parts.context.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;
   parts.context.ready = [] { return true; };
   HttpServerOptions http;

@@ -115,7 +115,8 @@ struct HttpServer::Impl {
   Impl(const HttpServerOptions& o, ApiContext* c)
       : options(o), context(c), io(static_cast<int>(o.io_threads)), acceptor(io),
         tls(asio::ssl::context::tls_server),
-        workers(o.worker_threads, o.max_queued_requests), streams(o.stream_threads, o.max_streams) {}
+        workers(o.worker_threads, o.max_queued_requests),
+        ingest_workers(o.ingest_threads, o.max_queued_requests), streams(o.stream_threads, o.max_streams) {}
 
   const HttpServerOptions options;
   ApiContext* const context;
@@ -131,6 +132,7 @@ struct HttpServer::Impl {
   std::atomic<size_t> open_streams = 0;
   std::atomic<bool> stopping = false;
   WorkerPool workers;
+  WorkerPool ingest_workers;
   WorkerPool streams;
   std::vector<std::jthread> threads;
 
@@ -354,7 +356,8 @@ asio::awaitable<Reply> HttpServer::Impl::RunOnWorker(std::shared_ptr<Dispatcher:
       pending->done.cancel();
     });
   };
-  if (!workers.TryRun(std::move(job))) {
+  WorkerPool& pool = admission->route->ingest ? ingest_workers : workers;
+  if (!pool.TryRun(std::move(job))) {
     dispatcher->Refused("queue_full");
     Reply busy = RefusalReply(admission->error_form, 503, "too many requests are waiting; try again");
     busy.headers.emplace_back("Retry-After", "1");
@@ -468,6 +471,7 @@ void HttpServer::Stop() {
   impl_->io.stop();
   impl_->threads.clear();
   impl_->workers.Stop();
+  impl_->ingest_workers.Stop();
   impl_->streams.Stop();
 }
 

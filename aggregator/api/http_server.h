@@ -23,6 +23,7 @@ struct HttpServerOptions {
   size_t max_connections = 1024;
   size_t io_threads = 2;
   size_t worker_threads = 4;
+  size_t ingest_threads = 16;  // they mostly wait for a commit, together
   size_t max_queued_requests = 256;
   size_t stream_threads = 16;
   size_t max_streams = 64;

@@ -5,6 +5,7 @@ namespace {
 
 constexpr CommandRow kCommands[] = {
     {"apply", "create or change objects from files (ours, or manifests of Chaos Mesh)", SetUpApply},
+    {"backup", "copy the aggregator's store while it works", SetUpBackup},
     {"bundle", "collect what a support request needs into one file", SetUpBundle},
     {"check", "run health checks now, list them, look into their history", SetUpCheck},
     {"chaosd", "attacks as chaosd's command line has them", SetUpChaosd},
@@ -14,6 +15,7 @@ constexpr CommandRow kCommands[] = {
     {"diagnose", "what went wrong, where first, and why", SetUpDiagnose},
     {"experiment", "pause, resume or abort an experiment", SetUpExperiment},
     {"fault", "list, run, follow and recover faults", SetUpFault},
+    {"fsck", "read the aggregator's store against its checksums", SetUpFsck},
     {"get", "list objects, nodes or the ground truth", SetUpGet},
     {"halt", "recover every fault everywhere, and refuse new ones", SetUpHalt},
     {"keys", "make the keys of aggregator and agents", SetUpKeys},

@@ -6,6 +6,7 @@
 namespace faultline::cli {
 
 void SetUpApply(CLI::App& app, Session& session);
+void SetUpBackup(CLI::App& app, Session& session);
 void SetUpBundle(CLI::App& app, Session& session);
 void SetUpCheck(CLI::App& app, Session& session);
 void SetUpChaosd(CLI::App& app, Session& session);
@@ -15,6 +16,7 @@ void SetUpDescribe(CLI::App& app, Session& session);
 void SetUpDiagnose(CLI::App& app, Session& session);
 void SetUpExperiment(CLI::App& app, Session& session);
 void SetUpFault(CLI::App& app, Session& session);
+void SetUpFsck(CLI::App& app, Session& session);
 void SetUpGet(CLI::App& app, Session& session);
 void SetUpHalt(CLI::App& app, Session& session);
 void SetUpKeys(CLI::App& app, Session& session);

@@ -7,6 +7,7 @@ namespace {
 constexpr ErrorForm kPrometheus = ErrorForm::kPrometheus;
 constexpr ErrorForm kKubernetes = ErrorForm::kKubernetes;
 constexpr bool kAudited = true;
+constexpr bool kIngest = true;
 
 constexpr Route kRoutes[] = {
     {"GET", "/healthz", Role::kAnyone, kPrometheus, "whether this process lives", Healthz},
@@ -29,7 +30,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/status/buildinfo", Role::kViewer, kPrometheus,
      "which Prometheus this API is equal to", PrometheusBuildInfo},
     {"POST", "/api/v1/write", Role::kOperator, kPrometheus, "remote write 1.0: snappy protobuf",
-     RemoteWrite},
+     RemoteWrite, !kAudited, kIngest},
     {"GET POST", "/loki/api/v1/query", Role::kViewer, kPrometheus, "a LogQL expression at one time",
      LokiQuery},
     {"GET POST", "/loki/api/v1/query_range", Role::kViewer, kPrometheus,
@@ -41,7 +42,7 @@ constexpr Route kRoutes[] = {
     {"GET POST", "/loki/api/v1/series", Role::kViewer, kPrometheus,
      "the log streams that selectors match", LokiSeries},
     {"POST", "/loki/api/v1/push", Role::kOperator, kPrometheus,
-     "log lines in: JSON or snappy protobuf", LokiPush},
+     "log lines in: JSON or snappy protobuf", LokiPush, !kAudited, kIngest},
 
     {"GET", "/api/v1/nodes", Role::kViewer, kPrometheus, "the nodes and how they are", Nodes},
     {"GET", "/api/v1/nodes/{node}", Role::kViewer, kPrometheus, "one node with its containers and leaves", OneNode},
@@ -70,6 +71,11 @@ constexpr Route kRoutes[] = {
     {"GET", "/", Role::kViewer, kPrometheus, "leads to the report of the cluster", Home},
     {"GET", "/api/v1/reports/node/{node}", Role::kViewer, kPrometheus, "how one node is", NodeReport},
     {"GET", "/api/v1/reports/cluster", Role::kViewer, kPrometheus, "how the cluster is", ClusterReport},
+    {"GET POST", "/api/v1/events", Role::kViewer, kPrometheus, "what happened: events, newest first", Events},
+    {"POST", "/api/v1/admin/tsdb/snapshot", Role::kAdmin, kPrometheus,
+     "a consistent copy of the store, beside it", StoreSnapshot, kAudited},
+    {"GET", "/api/v1/admin/fsck", Role::kAdmin, kPrometheus,
+     "reads the whole store against its checksums", StoreCheck},
     {"GET", "/api/v1/audit", Role::kAdmin, kPrometheus, "who changed what", Audit},
     {"GET", "/api/v1/routes", Role::kViewer, kPrometheus, "this list", RouteList},
 

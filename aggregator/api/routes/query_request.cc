@@ -91,6 +91,8 @@ std::optional<Reply> ReadBounds(const Request& request, TimeBounds& bounds) {
 QueryOptions OptionsOf(const Request& request, const ApiContext& context) {
   QueryOptions options;
   options.max_samples = context.max_samples;
+  options.max_series = context.max_query_series;
+  options.max_threads = context.query_threads;
   options.lookback_ms = context.lookback_ms;
   options.clock = context.clock;
   options.deadline_steady_ns = request.deadline_steady_ns;

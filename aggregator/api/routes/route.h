@@ -73,7 +73,10 @@ struct ApiContext {
   SelfMetrics* self_metrics = nullptr;
   const Clock* clock = nullptr;
   uint64_t max_samples = 50'000'000;
+  uint64_t max_query_series = 500'000;
+  size_t query_threads = 2;      // that work on one query
   int64_t lookback_ms = 300'000;
+  std::string snapshots_folder;  // where copies of the store go; empty: none are made
   std::function<bool()> ready;  // whether /readyz says yes
 };
 
@@ -87,6 +90,7 @@ struct Route {
   std::string_view doc;
   Result<Reply> (*handler)(const Request&, ApiContext&) = nullptr;
   bool audited = false;  // each request is kept in the audit log, with who asked
+  bool ingest = false;   // brings data: has workers of its own, so that slow queries do not hold it up
 };
 
 // Reading this array is reading the API.

@@ -83,5 +83,8 @@ Result<Reply> Home(const Request& request, ApiContext& context);
 
 // audit.cc
 Result<Reply> Audit(const Request& request, ApiContext& context);
+Result<Reply> Events(const Request& request, ApiContext& context);
+Result<Reply> StoreSnapshot(const Request& request, ApiContext& context);
+Result<Reply> StoreCheck(const Request& request, ApiContext& context);
 
 }  // namespace faultline::routes
