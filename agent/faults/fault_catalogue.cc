@@ -8,6 +8,9 @@ extern const FaultRow kContainerKill;
 extern const FaultRow kContainerPause;
 extern const FaultRow kCpuQuota;
 extern const FaultRow kCpuStress;
+extern const FaultRow kDnsAnswer;
+extern const FaultRow kDnsError;
+extern const FaultRow kDnsRandom;
 extern const FaultRow kFdLimit;
 extern const FaultRow kHostReboot;
 extern const FaultRow kHostShutdown;
@@ -15,6 +18,17 @@ extern const FaultRow kIoStress;
 extern const FaultRow kKmsgMessage;
 extern const FaultRow kMemoryLimit;
 extern const FaultRow kMemoryStress;
+extern const FaultRow kNetworkBandwidth;
+extern const FaultRow kNetworkCorrupt;
+extern const FaultRow kNetworkDelay;
+extern const FaultRow kNetworkDown;
+extern const FaultRow kNetworkDuplicate;
+extern const FaultRow kNetworkFlood;
+extern const FaultRow kNetworkLoss;
+extern const FaultRow kNetworkNetem;
+extern const FaultRow kNetworkPartition;
+extern const FaultRow kNetworkPortOccupied;
+extern const FaultRow kNetworkRate;
 extern const FaultRow kPidLimit;
 extern const FaultRow kPodFailure;
 extern const FaultRow kPodKill;
@@ -31,6 +45,9 @@ std::span<const FaultRow> FaultCatalogue() {
       kContainerPause,
       kCpuQuota,
       kCpuStress,
+      kDnsAnswer,
+      kDnsError,
+      kDnsRandom,
       kFdLimit,
       kHostReboot,
       kHostShutdown,
@@ -38,6 +55,17 @@ std::span<const FaultRow> FaultCatalogue() {
       kKmsgMessage,
       kMemoryLimit,
       kMemoryStress,
+      kNetworkBandwidth,
+      kNetworkCorrupt,
+      kNetworkDelay,
+      kNetworkDown,
+      kNetworkDuplicate,
+      kNetworkFlood,
+      kNetworkLoss,
+      kNetworkNetem,
+      kNetworkPartition,
+      kNetworkPortOccupied,
+      kNetworkRate,
       kPidLimit,
       kPodFailure,
       kPodKill,

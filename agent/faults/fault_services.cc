@@ -1,0 +1,20 @@
+// Which faults have a part that must live as long as they do (fault_service.h); the first that fits.
+#include "agent/faults/fault_service.h"
+
+namespace faultline {
+
+Result<void> ServeDetour(const ServiceCall& call);
+Result<void> ServeFlood(const ServiceCall& call);
+Result<void> ServeOccupiedPort(const ServiceCall& call);
+
+std::span<const FaultServiceRow> FaultServices() {
+  static constexpr FaultServiceRow kServices[] = {
+      {"dns_", ServeDetour},
+      {"network_flood", ServeFlood},
+      {"network_port_occupied", ServeOccupiedPort},
+      {"network_", ServeDetour},
+  };
+  return kServices;
+}
+
+}  // namespace faultline
