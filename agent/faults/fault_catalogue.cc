@@ -14,6 +14,10 @@ extern const FaultRow kDnsRandom;
 extern const FaultRow kFdLimit;
 extern const FaultRow kHostReboot;
 extern const FaultRow kHostShutdown;
+extern const FaultRow kHttpAbort;
+extern const FaultRow kHttpDelay;
+extern const FaultRow kHttpPatch;
+extern const FaultRow kHttpReplace;
 extern const FaultRow kIoStress;
 extern const FaultRow kKmsgMessage;
 extern const FaultRow kMemoryLimit;
@@ -51,6 +55,10 @@ std::span<const FaultRow> FaultCatalogue() {
       kFdLimit,
       kHostReboot,
       kHostShutdown,
+      kHttpAbort,
+      kHttpDelay,
+      kHttpPatch,
+      kHttpReplace,
       kIoStress,
       kKmsgMessage,
       kMemoryLimit,

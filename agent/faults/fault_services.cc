@@ -5,11 +5,13 @@ namespace faultline {
 
 Result<void> ServeDetour(const ServiceCall& call);
 Result<void> ServeFlood(const ServiceCall& call);
+Result<void> ServeHttpProxy(const ServiceCall& call);
 Result<void> ServeOccupiedPort(const ServiceCall& call);
 
 std::span<const FaultServiceRow> FaultServices() {
   static constexpr FaultServiceRow kServices[] = {
       {"dns_", ServeDetour},
+      {"http_", ServeHttpProxy},
       {"network_flood", ServeFlood},
       {"network_port_occupied", ServeOccupiedPort},
       {"network_", ServeDetour},
