@@ -8,16 +8,29 @@ extern const FaultRow kContainerKill;
 extern const FaultRow kContainerPause;
 extern const FaultRow kCpuQuota;
 extern const FaultRow kCpuStress;
+extern const FaultRow kDiskFill;
+extern const FaultRow kDiskRead;
+extern const FaultRow kDiskWrite;
 extern const FaultRow kDnsAnswer;
 extern const FaultRow kDnsError;
 extern const FaultRow kDnsRandom;
 extern const FaultRow kFdLimit;
+extern const FaultRow kFileAppend;
+extern const FaultRow kFileCreate;
+extern const FaultRow kFileDelete;
+extern const FaultRow kFileModify;
+extern const FaultRow kFileRename;
+extern const FaultRow kFileReplace;
 extern const FaultRow kHostReboot;
 extern const FaultRow kHostShutdown;
 extern const FaultRow kHttpAbort;
 extern const FaultRow kHttpDelay;
 extern const FaultRow kHttpPatch;
 extern const FaultRow kHttpReplace;
+extern const FaultRow kIoAttrOverride;
+extern const FaultRow kIoFault;
+extern const FaultRow kIoLatency;
+extern const FaultRow kIoMistake;
 extern const FaultRow kIoStress;
 extern const FaultRow kKmsgMessage;
 extern const FaultRow kMemoryLimit;
@@ -38,6 +51,8 @@ extern const FaultRow kPodFailure;
 extern const FaultRow kPodKill;
 extern const FaultRow kProcessKill;
 extern const FaultRow kProcessStop;
+extern const FaultRow kSyscallDelay;
+extern const FaultRow kSyscallErrno;
 extern const FaultRow kTask;
 extern const FaultRow kUserDefined;
 
@@ -49,16 +64,29 @@ std::span<const FaultRow> FaultCatalogue() {
       kContainerPause,
       kCpuQuota,
       kCpuStress,
+      kDiskFill,
+      kDiskRead,
+      kDiskWrite,
       kDnsAnswer,
       kDnsError,
       kDnsRandom,
       kFdLimit,
+      kFileAppend,
+      kFileCreate,
+      kFileDelete,
+      kFileModify,
+      kFileRename,
+      kFileReplace,
       kHostReboot,
       kHostShutdown,
       kHttpAbort,
       kHttpDelay,
       kHttpPatch,
       kHttpReplace,
+      kIoAttrOverride,
+      kIoFault,
+      kIoLatency,
+      kIoMistake,
       kIoStress,
       kKmsgMessage,
       kMemoryLimit,
@@ -79,6 +107,8 @@ std::span<const FaultRow> FaultCatalogue() {
       kPodKill,
       kProcessKill,
       kProcessStop,
+      kSyscallDelay,
+      kSyscallErrno,
       kTask,
       kUserDefined,
   };
