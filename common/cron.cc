@@ -1,5 +1,5 @@
-// Next walks field by field from the largest: a month or day that does not match is skipped as a whole, so that the
-// longest search is some thousand steps.
+// Next walks field by field from the largest: a month or day that does not match is skipped as a
+// whole, so that the longest search is some thousand steps.
 #include "common/cron.h"
 
 #include <algorithm>
@@ -104,8 +104,9 @@ class CronParser {
   template <size_t N>
   static Result<void> ReadField(const Field& field, std::string_view text, std::bitset<N>& set) {
     const auto refuse = [&](std::string_view part) {
-      return Fail(ErrorCode::kInvalidArgument, "{} '{}': expected numbers from {} to {}, as 5, 1-5, 1,3 or */10",
-                  field.name, part, field.min, field.max);
+      return Fail(ErrorCode::kInvalidArgument,
+                  "{} '{}': expected numbers from {} to {}, as 5, 1-5, 1,3 or */10", field.name,
+                  part, field.min, field.max);
     };
     for (const std::string_view part : Split(text, ',')) {
       const size_t slash = part.find('/');

@@ -1,6 +1,6 @@
-// Schedules as people write them: `minute hour day month weekday`, the same with seconds in front, @hourly and its kin,
-// or `@every 90s`. UTC. Names (mon, jan), ranges, lists and steps; 7 is Sunday too; when both days are restricted either
-// of them is enough (as cron does).
+// Schedules as people write them: `minute hour day month weekday`, the same with seconds in front,
+// @hourly and its kin, or `@every 90s`. UTC. Names (mon, jan), ranges, lists and steps; 7 is Sunday
+// too; when both days are restricted either of them is enough (as cron does).
 #pragma once
 
 #include <array>
@@ -26,12 +26,12 @@ class CronSchedule {
 
   std::bitset<60> seconds_, minutes_;
   std::bitset<24> hours_;
-  std::bitset<32> days_;      // of the month, from 1
-  std::bitset<13> months_;    // from 1
-  std::bitset<7> weekdays_;   // 0 = Sunday
-  bool any_day_ = true;       // the field is * or ?
+  std::bitset<32> days_;     // of the month, from 1
+  std::bitset<13> months_;   // from 1
+  std::bitset<7> weekdays_;  // 0 = Sunday
+  bool any_day_ = true;      // the field is * or ?
   bool any_weekday_ = true;
-  int64_t every_ns_ = 0;      // of @every
+  int64_t every_ns_ = 0;  // of @every
 };
 
 }  // namespace faultline

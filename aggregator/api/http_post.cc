@@ -40,18 +40,21 @@ Result<Address> ParseUrl(const std::string& url) {
   address.target = slash == std::string_view::npos ? "/" : std::string(rest.substr(slash));
   rest = rest.substr(0, slash);
   const size_t colon = rest.rfind(':');
-  const bool has_port = colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos;
+  const bool has_port =
+      colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos;
   address.host = rest.substr(0, has_port ? colon : rest.size());
   address.port = has_port ? std::string(rest.substr(colon + 1)) : (address.tls ? "443" : "80");
-  if (address.host.size() > 2 && address.host.front() == '[') address.host = address.host.substr(1, address.host.size() - 2);
+  if (address.host.size() > 2 && address.host.front() == '[')
+    address.host = address.host.substr(1, address.host.size() - 2);
   if (address.host.empty()) return Fail(ErrorCode::kInvalidArgument, "{}: no host", url);
   return address;
 }
 
 // Asynchronous steps on a context of its own, so that the limit ends whatever step it is in.
 template <typename Stream, typename Handshake>
-beast::error_code Exchange(asio::io_context& context, Stream& stream, beast::tcp_stream& lowest, const Address& address,
-                           const http::request<http::string_body>& request, http::response<http::string_body>& response,
+beast::error_code Exchange(asio::io_context& context, Stream& stream, beast::tcp_stream& lowest,
+                           const Address& address, const http::request<http::string_body>& request,
+                           http::response<http::string_body>& response,
                            std::chrono::nanoseconds limit, Handshake handshake) {
   Tcp::resolver resolver(context);
   beast::flat_buffer buffer;
@@ -59,19 +62,22 @@ beast::error_code Exchange(asio::io_context& context, Stream& stream, beast::tcp
   parser.body_limit(kMaxReplyBytes);
   beast::error_code result = asio::error::timed_out;
   lowest.expires_after(limit);
-  resolver.async_resolve(address.host, address.port, [&](beast::error_code error, const Tcp::resolver::results_type& found) {
-    if (error) return void(result = error);
-    lowest.async_connect(found, [&](beast::error_code connect_error, const Tcp::endpoint&) {
-      if (connect_error) return void(result = connect_error);
-      handshake([&](beast::error_code handshake_error) {
-        if (handshake_error) return void(result = handshake_error);
-        http::async_write(stream, request, [&](beast::error_code write_error, size_t) {
-          if (write_error) return void(result = write_error);
-          http::async_read(stream, buffer, parser, [&](beast::error_code read_error, size_t) { result = read_error; });
+  resolver.async_resolve(
+      address.host, address.port,
+      [&](beast::error_code error, const Tcp::resolver::results_type& found) {
+        if (error) return void(result = error);
+        lowest.async_connect(found, [&](beast::error_code connect_error, const Tcp::endpoint&) {
+          if (connect_error) return void(result = connect_error);
+          handshake([&](beast::error_code handshake_error) {
+            if (handshake_error) return void(result = handshake_error);
+            http::async_write(stream, request, [&](beast::error_code write_error, size_t) {
+              if (write_error) return void(result = write_error);
+              http::async_read(stream, buffer, parser,
+                               [&](beast::error_code read_error, size_t) { result = read_error; });
+            });
+          });
         });
       });
-    });
-  });
   context.run_for(limit + std::chrono::milliseconds(100));
   lowest.cancel();
   resolver.cancel();
@@ -83,7 +89,8 @@ beast::error_code Exchange(asio::io_context& context, Stream& stream, beast::tcp
 
 }  // namespace
 
-Result<void> HttpPost(const std::string& url, const std::string& token, const std::string& body, int64_t limit_ns) {
+Result<void> HttpPost(const std::string& url, const std::string& token, const std::string& body,
+                      int64_t limit_ns) {
   FAULTLINE_ASSIGN(const Address address, ParseUrl(url));
   http::request<http::string_body> request(http::verb::post, address.target, 11);
   request.set(http::field::host, address.host);
@@ -100,7 +107,8 @@ Result<void> HttpPost(const std::string& url, const std::string& token, const st
   try {
     if (!address.tls) {
       beast::tcp_stream stream(context);
-      error = Exchange(context, stream, stream, address, request, response, limit, [](auto next) { next(beast::error_code()); });
+      error = Exchange(context, stream, stream, address, request, response, limit,
+                       [](auto next) { next(beast::error_code()); });
     } else {
       asio::ssl::context tls(asio::ssl::context::tls_client);
       tls.set_default_verify_paths();
@@ -108,15 +116,17 @@ Result<void> HttpPost(const std::string& url, const std::string& token, const st
       beast::ssl_stream<beast::tcp_stream> stream(context, tls);
       SSL_set_tlsext_host_name(stream.native_handle(), address.host.c_str());
       stream.set_verify_callback(asio::ssl::host_name_verification(address.host));
-      error = Exchange(context, stream, beast::get_lowest_layer(stream), address, request, response, limit,
-                       [&](auto next) { stream.async_handshake(asio::ssl::stream_base::client, next); });
+      error = Exchange(
+          context, stream, beast::get_lowest_layer(stream), address, request, response, limit,
+          [&](auto next) { stream.async_handshake(asio::ssl::stream_base::client, next); });
     }
   } catch (const std::exception& e) {
     return Fail(ErrorCode::kUnavailable, "POST {}: {}", url, e.what());
   }
   if (error) return Fail(ErrorCode::kUnavailable, "POST {}: {}", url, error.message());
   const unsigned status = response.result_int();
-  if (status < 200 || status > 299) return Fail(ErrorCode::kUnavailable, "POST {}: HTTP status {}", url, status);
+  if (status < 200 || status > 299)
+    return Fail(ErrorCode::kUnavailable, "POST {}: HTTP status {}", url, status);
   return {};
 }
 

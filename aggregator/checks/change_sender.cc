@@ -20,7 +20,8 @@ constexpr int64_t kLongestPauseNs = 60 * kNsPerSecond;
 
 }  // namespace
 
-std::string ChangeJson(const std::string& node, const v1::HealthChange& change, const ConditionPriority& priority) {
+std::string ChangeJson(const std::string& node, const v1::HealthChange& change,
+                       const ConditionPriority& priority) {
   const boost::json::object object = {{"node", node},
                                       {change.is_fact() ? "fact" : "condition", change.subject()},
                                       {"status", change.to()},
@@ -39,9 +40,12 @@ struct ChangeSender::Impl {
   Impl(Post the_post, SelfMetrics* metrics, int64_t pause_ns)
       : post(std::move(the_post)),
         first_pause_ns(pause_ns),
-        sent(metrics->GetCounter("faultline_webhook_sent_total", "Changes of conditions that the webhook took.")),
-        failed(metrics->GetCounter("faultline_webhook_failures_total", "Attempts that the webhook did not take.")),
-        dropped(metrics->GetCounter("faultline_webhook_dropped_total", "Changes given up because too many waited.")) {}
+        sent(metrics->GetCounter("faultline_webhook_sent_total",
+                                 "Changes of conditions that the webhook took.")),
+        failed(metrics->GetCounter("faultline_webhook_failures_total",
+                                   "Attempts that the webhook did not take.")),
+        dropped(metrics->GetCounter("faultline_webhook_dropped_total",
+                                    "Changes given up because too many waited.")) {}
 
   void Run();
 
@@ -77,7 +81,8 @@ void ChangeSender::Impl::Run() {
       continue;
     }
     failed.Add();
-    if (LogAllowed("checks/webhook")) spdlog::warn("webhook of conditions: {}", taken.error().message);
+    if (LogAllowed("checks/webhook"))
+      spdlog::warn("webhook of conditions: {}", taken.error().message);
     wake.wait_for(lock, std::chrono::nanoseconds(pause_ns), [&] { return stopping; });
     pause_ns = std::min(pause_ns * 2, kLongestPauseNs);
   }

@@ -1,5 +1,6 @@
-// Tells another program of each change of a condition: one POST of JSON per change, in order, tried again with growing pauses.
-// Bounded: when the other side is away for long, the oldest go first and are counted.
+// Tells another program of each change of a condition: one POST of JSON per change, in order, tried
+// again with growing pauses. Bounded: when the other side is away for long, the oldest go first and
+// are counted.
 #pragma once
 
 #include <functional>
@@ -14,8 +15,10 @@
 
 namespace faultline {
 
-// {"node", "condition", "status", "previous", "reason", "message", "level", "priority", "affectsLoad", "rule", "time", …}
-std::string ChangeJson(const std::string& node, const v1::HealthChange& change, const ConditionPriority& priority);
+// {"node", "condition", "status", "previous", "reason", "message", "level", "priority",
+// "affectsLoad", "rule", "time", …}
+std::string ChangeJson(const std::string& node, const v1::HealthChange& change,
+                       const ConditionPriority& priority);
 
 class ChangeSender {
  public:

@@ -54,7 +54,7 @@ struct CheckRuns::Impl : std::enable_shared_from_this<CheckRuns::Impl> {
     std::optional<int64_t> next_unix_ns;
     std::optional<FleetRun> run;
     v1::CheckSelector selector;
-    bool changed = false;       // since the status was saved
+    bool changed = false;  // since the status was saved
     int64_t save_at_unix_ns = 0;
   };
 
@@ -67,7 +67,8 @@ struct CheckRuns::Impl : std::enable_shared_from_this<CheckRuns::Impl> {
   void Step(const Key& key, Check& check);
   void Begin(const Key& key, Check& check);
   void Ask(const Key& key, Check& check, const std::string& node);
-  void OnReply(const Key& key, const std::string& node, int64_t run_start, Result<v1::CommandReply> reply);
+  void OnReply(const Key& key, const std::string& node, int64_t run_start,
+               Result<v1::CommandReply> reply);
   void Save(const Key& key, Check& check);
   void Refuse(const Key& key, Check& check, const Error& error);
 
@@ -87,7 +88,8 @@ void CheckRuns::Impl::Run() {
     if (missed.exchange(false)) ReloadAll();
     if (auto task = tasks.Pop(std::chrono::milliseconds(100))) {
       (*task)();
-      for (int more = 0; more < 1000 && (task = tasks.Pop(std::chrono::nanoseconds(0))); ++more) (*task)();
+      for (int more = 0; more < 1000 && (task = tasks.Pop(std::chrono::nanoseconds(0))); ++more)
+        (*task)();
     }
     for (auto& [key, check] : checks) Step(key, check);
   }
@@ -96,7 +98,8 @@ void CheckRuns::Impl::Run() {
 void CheckRuns::Impl::ReloadAll() {
   for (const char* kind : {"NodeCheck", "ClusterCheck"}) {
     const auto list = objects->List(kind, "", "");
-    for (const Object& object : list ? *list : std::vector<Object>()) Reload({kind, object.name_space, object.name});
+    for (const Object& object : list ? *list : std::vector<Object>())
+      Reload({kind, object.name_space, object.name});
   }
 }
 
@@ -141,9 +144,11 @@ void CheckRuns::Impl::Begin(const Key& key, Check& check) {
   } else {
     nodes = ChooseNodes(fleet->Nodes(), check.spec.if_contains("nodeSelector"));
   }
-  if (nodes.empty()) return Refuse(key, check, {ErrorCode::kNotFound, "spec.nodeSelector chooses no node"});
+  if (nodes.empty())
+    return Refuse(key, check, {ErrorCode::kNotFound, "spec.nodeSelector chooses no node"});
   const int64_t timeout = DurationAt(check.spec, "timeout", kDefaultTimeoutNs);
-  const int64_t stagger = nodes.size() > 1 ? DurationAt(check.spec, "stagger", kDefaultStaggerNs) : 0;
+  const int64_t stagger =
+      nodes.size() > 1 ? DurationAt(check.spec, "stagger", kDefaultStaggerNs) : 0;
   check.run = PlanRun(nodes, clock->UnixNs(), stagger, timeout);
   check.status.erase("error");
   check.changed = true;
@@ -182,7 +187,8 @@ void CheckRuns::Impl::Step(const Key& key, Check& check) {
         Ask(key, check, node);
       }
       // The fleet gives up at the deadline too; this is for replies that never come.
-      if (one.phase == NodeRunPhase::kAsked && now > check.run->deadline_unix_ns + 5 * kNsPerSecond) {
+      if (one.phase == NodeRunPhase::kAsked &&
+          now > check.run->deadline_unix_ns + 5 * kNsPerSecond) {
         one.phase = NodeRunPhase::kFailed;
         one.error = "no answer in time";
         check.changed = true;
@@ -195,21 +201,26 @@ void CheckRuns::Impl::Step(const Key& key, Check& check) {
 
 void CheckRuns::Impl::Ask(const Key& key, Check& check, const std::string& node) {
   v1::Command command;
-  command.set_requested_by(fmt::format("{} {}/{}", std::get<0>(key), std::get<1>(key), std::get<2>(key)));
+  command.set_requested_by(
+      fmt::format("{} {}/{}", std::get<0>(key), std::get<1>(key), std::get<2>(key)));
   command.set_deadline_unix_ns(check.run->deadline_unix_ns);
   *command.mutable_run_checks()->mutable_selector() = check.selector;
   const int64_t start = check.run->start_unix_ns;
-  fleet->Send(node, std::move(command), [weak = weak_from_this(), key, node, start](Result<v1::CommandReply> reply) {
-    const auto self = weak.lock();
-    if (!self) return;
-    auto task = [raw = self.get(), key, node, start, reply = std::move(reply)] { raw->OnReply(key, node, start, reply); };
-    if (!self->tasks.TryPush(std::move(task)) && LogAllowed("check_runs/queue")) {
-      spdlog::warn("replies of checks are dropped: {} wait", kMaxTasks);
-    }
-  });
+  fleet->Send(node, std::move(command),
+              [weak = weak_from_this(), key, node, start](Result<v1::CommandReply> reply) {
+                const auto self = weak.lock();
+                if (!self) return;
+                auto task = [raw = self.get(), key, node, start, reply = std::move(reply)] {
+                  raw->OnReply(key, node, start, reply);
+                };
+                if (!self->tasks.TryPush(std::move(task)) && LogAllowed("check_runs/queue")) {
+                  spdlog::warn("replies of checks are dropped: {} wait", kMaxTasks);
+                }
+              });
 }
 
-void CheckRuns::Impl::OnReply(const Key& key, const std::string& node, int64_t run_start, Result<v1::CommandReply> reply) {
+void CheckRuns::Impl::OnReply(const Key& key, const std::string& node, int64_t run_start,
+                              Result<v1::CommandReply> reply) {
   const auto at = checks.find(key);
   if (at == checks.end() || !at->second.run || at->second.run->start_unix_ns != run_start) return;
   NodeRun& one = at->second.run->nodes[node];
@@ -234,12 +245,17 @@ void CheckRuns::Impl::Save(const Key& key, Check& check) {
   if (check.run) {
     finished = check.run->Finished();
     const json::value* limit = check.spec.if_contains("historyLimit");
-    const size_t history = limit != nullptr && limit->is_int64() ? static_cast<size_t>(limit->get_int64()) : kDefaultHistory;
-    const std::vector<Outlier> outliers = finished ? FindOutliers(GatherAnswers(fleet->Nodes(), *check.run)) : std::vector<Outlier>();
+    const size_t history = limit != nullptr && limit->is_int64()
+                               ? static_cast<size_t>(limit->get_int64())
+                               : kDefaultHistory;
+    const std::vector<Outlier> outliers =
+        finished ? FindOutliers(GatherAnswers(fleet->Nodes(), *check.run)) : std::vector<Outlier>();
     json::object status = RunStatus(*check.run, check.status, outliers, now, history);
     if (kind == "NodeCheck") {
       // As AegisNodeHealthCheck has it.
-      status["status"] = finished ? check.run->Count(NodeRunPhase::kFailed) > 0 ? "Failed" : "Succeeded" : "Checking";
+      status["status"] = finished
+                             ? check.run->Count(NodeRunPhase::kFailed) > 0 ? "Failed" : "Succeeded"
+                             : "Checking";
       for (const auto& [node, one] : check.run->nodes) {
         status["results"] = ResultInfos(one.results);
         if (!one.error.empty()) status["error"] = one.error;
@@ -249,7 +265,8 @@ void CheckRuns::Impl::Save(const Key& key, Check& check) {
     if (finished) check.status = status;
     const auto kept = objects->SetStatus(kind, name_space, name, std::move(status));
     if (!kept && kept.error().code != ErrorCode::kNotFound && LogAllowed("check_runs/status")) {
-      spdlog::error("status of {} {}/{} cannot be kept: {}", kind, name_space, name, kept.error().message);
+      spdlog::error("status of {} {}/{} cannot be kept: {}", kind, name_space, name,
+                    kept.error().message);
     }
   } else {
     (void)objects->SetStatus(kind, name_space, name, check.status);
@@ -264,10 +281,11 @@ CheckRuns::~CheckRuns() { Stop(); }
 
 void CheckRuns::Start() {
   for (const char* kind : {"NodeCheck", "ClusterCheck"}) {
-    impl_->watches.push_back(impl_->objects->Watch(kind, [impl = impl_.get()](const ObjectEvent& event) {
-      Key key{event.object.kind, event.object.name_space, event.object.name};
-      if (!impl->tasks.TryPush([impl, key] { impl->Reload(key); })) impl->missed = true;
-    }));
+    impl_->watches.push_back(
+        impl_->objects->Watch(kind, [impl = impl_.get()](const ObjectEvent& event) {
+          Key key{event.object.kind, event.object.name_space, event.object.name};
+          if (!impl->tasks.TryPush([impl, key] { impl->Reload(key); })) impl->missed = true;
+        }));
   }
   impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
 }

@@ -1,5 +1,6 @@
-// NodeCheck and ClusterCheck objects become runs on nodes: once, or when their schedule says. One thread; replies and changes
-// of objects come through a bounded queue. A run that a restart of the aggregator cut off is started again.
+// NodeCheck and ClusterCheck objects become runs on nodes: once, or when their schedule says. One
+// thread; replies and changes of objects come through a bounded queue. A run that a restart of the
+// aggregator cut off is started again.
 #pragma once
 
 #include <memory>

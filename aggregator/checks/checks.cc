@@ -1,5 +1,6 @@
-// A change is written before it is told: whoever was told of a condition finds it after a restart. What did not change
-// is written once a minute. After a restart the results that came since are taken in again from the store.
+// A change is written before it is told: whoever was told of a condition finds it after a restart.
+// What did not change is written once a minute. After a restart the results that came since are
+// taken in again from the store.
 
 #include "aggregator/checks/checks.h"
 
@@ -30,9 +31,9 @@ v1::Event EventOf(const v1::HealthChange& change) {
   v1::Event event;
   event.set_time_unix_ns(change.time_unix_ns());
   event.set_type(change.is_fact() ? "fact_change" : "condition_change");
-  event.set_severity(change.to() != "True"                           ? v1::SEVERITY_INFO
+  event.set_severity(change.to() != "True"                        ? v1::SEVERITY_INFO
                      : change.level() >= v1::CHECK_LEVEL_CRITICAL ? v1::SEVERITY_ERROR
-                                                                     : v1::SEVERITY_WARN);
+                                                                  : v1::SEVERITY_WARN);
   event.set_message(fmt::format("{}: {} → {}{}{}", change.subject(), change.from(), change.to(),
                                 change.message().empty() ? "" : ": ", change.message()));
   const std::pair<const char*, const std::string&> attributes[] = {
@@ -51,7 +52,8 @@ v1::Event EventOf(const v1::CheckResult& result) {
   v1::Event event;
   event.set_time_unix_ns(result.started_unix_ns());
   event.set_type("check_event");
-  event.set_severity(result.level() >= v1::CHECK_LEVEL_CRITICAL ? v1::SEVERITY_ERROR : v1::SEVERITY_WARN);
+  event.set_severity(result.level() >= v1::CHECK_LEVEL_CRITICAL ? v1::SEVERITY_ERROR
+                                                                : v1::SEVERITY_WARN);
   event.mutable_subject()->set_namespace_(result.namespace_());
   event.mutable_subject()->set_pod(result.pod());
   event.mutable_subject()->set_container(result.container());
@@ -65,15 +67,18 @@ v1::Event EventOf(const v1::CheckResult& result) {
 }  // namespace
 
 struct Checks::Impl : std::enable_shared_from_this<Checks::Impl> {
-  Impl(Store* the_store, Fleet* the_fleet, SelfMetrics* the_metrics, const Clock* the_clock, const ChecksOptions& the_options)
+  Impl(Store* the_store, Fleet* the_fleet, SelfMetrics* the_metrics, const Clock* the_clock,
+       const ChecksOptions& the_options)
       : store(the_store),
         fleet(the_fleet),
         clock(the_clock),
         options(the_options),
         series(the_store),
-        dropped(the_metrics->GetCounter("faultline_checks_dropped_results_total",
-                                        "Results that found the queue full; they are read back from the store.")),
-        taken(the_metrics->GetCounter("faultline_checks_results_total", "Results of checks taken in.")) {
+        dropped(the_metrics->GetCounter(
+            "faultline_checks_dropped_results_total",
+            "Results that found the queue full; they are read back from the store.")),
+        taken(the_metrics->GetCounter("faultline_checks_results_total",
+                                      "Results of checks taken in.")) {
     options.verdict.not_before_unix_ns = clock->UnixNs();
   }
 
@@ -120,7 +125,8 @@ void Checks::Impl::Run() {
   while (!stopping) {
     if (auto task = tasks.Pop(std::chrono::milliseconds(250))) {
       (*task)();
-      for (int more = 0; more < 1000 && (task = tasks.Pop(std::chrono::nanoseconds(0))); ++more) (*task)();
+      for (int more = 0; more < 1000 && (task = tasks.Pop(std::chrono::nanoseconds(0))); ++more)
+        (*task)();
     }
     Pass();
   }
@@ -181,7 +187,8 @@ void Checks::Impl::Finish(NodeHealth& health, const NodeHealth::Outcome& outcome
   }();
   for (const v1::HealthChange& change : outcome.changes) {
     series.AddEvent(health.node(), EventOf(change));
-    for (const OnChange& listener : listeners) listener(health.node(), change, table.Of(change.subject(), change.level()));
+    for (const OnChange& listener : listeners)
+      listener(health.node(), change, table.Of(change.subject(), change.level()));
   }
 }
 
@@ -191,26 +198,28 @@ void Checks::Impl::LookAgain(const std::string& node, const std::string& rule) {
   command.set_requested_by("checks: second sample");
   command.set_deadline_unix_ns(clock->UnixNs() + kLookAgainNs);
   command.mutable_run_checks()->mutable_selector()->add_rules(rule);
-  fleet->Send(node, std::move(command), [weak = weak_from_this(), node, rule](Result<v1::CommandReply> reply) {
-    const auto self = weak.lock();
-    if (!self) return;
-    const bool ran = reply && reply->checks_size() > 0;
-    const bool unreachable = !reply && (reply.error().code == ErrorCode::kUnavailable || reply.error().code == ErrorCode::kTimeout);
-    // The second sample is on its way as a record, or the schedule will bring it.
-    if (ran || unreachable) return;
-    self->Post([raw = self.get(), node, rule] {
-      NodeHealth* health = nullptr;
-      NodeHealth::Outcome outcome;
-      {
-        const std::lock_guard lock(raw->mutex);
-        const auto at = raw->nodes.find(node);
-        if (at == raw->nodes.end()) return;
-        health = &at->second;
-        outcome = health->Confirm(rule, raw->clock->UnixNs());
-      }
-      raw->Finish(*health, outcome);
-    });
-  });
+  fleet->Send(node, std::move(command),
+              [weak = weak_from_this(), node, rule](Result<v1::CommandReply> reply) {
+                const auto self = weak.lock();
+                if (!self) return;
+                const bool ran = reply && reply->checks_size() > 0;
+                const bool unreachable = !reply && (reply.error().code == ErrorCode::kUnavailable ||
+                                                    reply.error().code == ErrorCode::kTimeout);
+                // The second sample is on its way as a record, or the schedule will bring it.
+                if (ran || unreachable) return;
+                self->Post([raw = self.get(), node, rule] {
+                  NodeHealth* health = nullptr;
+                  NodeHealth::Outcome outcome;
+                  {
+                    const std::lock_guard lock(raw->mutex);
+                    const auto at = raw->nodes.find(node);
+                    if (at == raw->nodes.end()) return;
+                    health = &at->second;
+                    outcome = health->Confirm(rule, raw->clock->UnixNs());
+                  }
+                  raw->Finish(*health, outcome);
+                });
+              });
 }
 
 // Rules that a node no longer has must not leave conditions behind.
@@ -218,25 +227,28 @@ void Checks::Impl::AskForRules(const std::string& node) {
   v1::Command command;
   command.set_requested_by("checks: rules in force");
   command.mutable_list_checks();
-  fleet->Send(node, std::move(command), [weak = weak_from_this(), node, asked = clock->UnixNs()](Result<v1::CommandReply> reply) {
-    const auto self = weak.lock();
-    if (!self || !reply || !reply->has_check_rules()) return;
-    std::vector<std::string> rules;
-    for (const v1::CheckRuleState& rule : reply->check_rules().rules()) rules.push_back(rule.rule());
-    self->Post([raw = self.get(), node, asked, rules = std::move(rules)] {
-      NodeHealth* health = nullptr;
-      NodeHealth::Outcome outcome;
-      {
-        const std::lock_guard lock(raw->mutex);
-        const auto at = raw->nodes.find(node);
-        if (at == raw->nodes.end()) return;
-        health = &at->second;
-        outcome = health->KeepRules(rules, asked, raw->clock->UnixNs());
-      }
-      raw->dirty.insert(node);
-      raw->Finish(*health, outcome);
-    });
-  });
+  fleet->Send(
+      node, std::move(command),
+      [weak = weak_from_this(), node, asked = clock->UnixNs()](Result<v1::CommandReply> reply) {
+        const auto self = weak.lock();
+        if (!self || !reply || !reply->has_check_rules()) return;
+        std::vector<std::string> rules;
+        for (const v1::CheckRuleState& rule : reply->check_rules().rules())
+          rules.push_back(rule.rule());
+        self->Post([raw = self.get(), node, asked, rules = std::move(rules)] {
+          NodeHealth* health = nullptr;
+          NodeHealth::Outcome outcome;
+          {
+            const std::lock_guard lock(raw->mutex);
+            const auto at = raw->nodes.find(node);
+            if (at == raw->nodes.end()) return;
+            health = &at->second;
+            outcome = health->KeepRules(rules, asked, raw->clock->UnixNs());
+          }
+          raw->dirty.insert(node);
+          raw->Finish(*health, outcome);
+        });
+      });
 }
 
 void Checks::Impl::WatchFleet() {
@@ -259,7 +271,8 @@ void Checks::Impl::WatchFleet() {
       outcomes.emplace_back(&health, health.Tick(now, options.verdict));
       if (!up) continue;
       const auto& facts = at->second.inventory.facts();
-      outcomes.emplace_back(&health, health.TakeFacts(at->second.boot_id, {facts.begin(), facts.end()}, now));
+      outcomes.emplace_back(
+          &health, health.TakeFacts(at->second.boot_id, {facts.begin(), facts.end()}, now));
       int64_t& due = ask_at[name];
       if (clock->SteadyNs() < due) continue;
       due = clock->SteadyNs() + kAskRulesNs;
@@ -273,7 +286,8 @@ void Checks::Impl::WatchFleet() {
 void Checks::Impl::Save(const NodeHealth& health) {
   const std::string text = health.ToMemory(clock->UnixNs()).SerializeAsString();
   if (auto kept = store->PutDocument(kDocument, health.node(), text); !kept) {
-    if (LogAllowed("checks/save")) spdlog::error("health of {} cannot be kept: {}", health.node(), kept.error().message);
+    if (LogAllowed("checks/save"))
+      spdlog::error("health of {} cannot be kept: {}", health.node(), kept.error().message);
     return;
   }
   dirty.erase(health.node());
@@ -288,12 +302,14 @@ void Checks::Impl::SaveDirty() {
 }
 
 Result<void> Checks::Impl::Replay(int64_t begin_unix_ns) {
-  const auto results = store->Checks(begin_unix_ns, clock->UnixNs() + 600 * kNsPerSecond, kMaxReplayed);
+  const auto results =
+      store->Checks(begin_unix_ns, clock->UnixNs() + 600 * kNsPerSecond, kMaxReplayed);
   if (!results) return std::unexpected(results.error());
   for (const StoredCheck& stored : *results) {
     const auto at = nodes.find(stored.node);
     const auto* rules = at == nodes.end() ? nullptr : &at->second.rules();
-    const auto rule = rules == nullptr ? decltype(rules->end()){} : rules->find(stored.result.rule());
+    const auto rule =
+        rules == nullptr ? decltype(rules->end()){} : rules->find(stored.result.rule());
     const bool known = rules != nullptr && rule != rules->end() &&
                        rule->second.newest_started_unix_ns() >= stored.result.started_unix_ns();
     if (!known) Take(stored.node, stored.result);
@@ -301,7 +317,8 @@ Result<void> Checks::Impl::Replay(int64_t begin_unix_ns) {
   return {};
 }
 
-Checks::Checks(Store* store, Fleet* fleet, SelfMetrics* metrics, const Clock* clock, const ChecksOptions& options)
+Checks::Checks(Store* store, Fleet* fleet, SelfMetrics* metrics, const Clock* clock,
+               const ChecksOptions& options)
     : impl_(std::make_shared<Impl>(store, fleet, metrics, clock, options)) {}
 
 Checks::~Checks() { Stop(); }
@@ -319,7 +336,8 @@ Result<void> Checks::Load() {
     impl_->nodes.emplace(name, NodeHealth::FromMemory(memory));
   }
   if (const auto text = impl_->store->GetDocument(kPrioritiesDocument, "table")) {
-    FAULTLINE_ASSIGN(impl_->priorities, PriorityTable::Parse(*text, "the priorities kept in the store"));
+    FAULTLINE_ASSIGN(impl_->priorities,
+                     PriorityTable::Parse(*text, "the priorities kept in the store"));
   }
   // Tests keep documents only; a store without results has none to take in.
   if (const auto replayed = impl_->Replay(oldest - kReplayMarginNs);
@@ -342,7 +360,8 @@ void Checks::Stop() {
 }
 
 void Checks::OnResult(const std::string& node, const v1::CheckResult& result) {
-  const bool taken = impl_->tasks.TryPush([impl = impl_.get(), node, result] { impl->Take(node, result); });
+  const bool taken =
+      impl_->tasks.TryPush([impl = impl_.get(), node, result] { impl->Take(node, result); });
   if (taken) return;
   impl_->dropped.Add();
   impl_->missed = true;

@@ -1,5 +1,6 @@
-// Verdicts over the results that nodes send: conditions with history, kept over restarts, told to whoever wants to know.
-// One thread; results arrive through a bounded queue, and what that had to refuse is read back from the store.
+// Verdicts over the results that nodes send: conditions with history, kept over restarts, told to
+// whoever wants to know. One thread; results arrive through a bounded queue, and what that had to
+// refuse is read back from the store.
 #pragma once
 
 #include <functional>
@@ -20,13 +21,15 @@ namespace faultline {
 
 struct ChecksOptions {
   VerdictOptions verdict;
-  int64_t ready_grace_ns = 30 * kNsPerSecond;  // after start, before a known node that has not come back is NodeNotReady
+  int64_t ready_grace_ns =
+      30 * kNsPerSecond;  // after start, before a known node that has not come back is NodeNotReady
 };
 
 class Checks {
  public:
   // All outlive this.
-  Checks(Store* store, Fleet* fleet, SelfMetrics* metrics, const Clock* clock, const ChecksOptions& options);
+  Checks(Store* store, Fleet* fleet, SelfMetrics* metrics, const Clock* clock,
+         const ChecksOptions& options);
   ~Checks();
   // What was remembered, and the results that came after it.
   Result<void> Load();
@@ -44,7 +47,8 @@ class Checks {
   PriorityTable priorities() const;
 
   // Called from this thread for each change of a condition or fact; must not block. Before Start.
-  using OnChange = std::function<void(const std::string& node, const v1::HealthChange&, const ConditionPriority&)>;
+  using OnChange = std::function<void(const std::string& node, const v1::HealthChange&,
+                                      const ConditionPriority&)>;
   void AddListener(OnChange on_change);
 
  private:

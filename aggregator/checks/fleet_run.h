@@ -1,4 +1,5 @@
-// One run of checks on some nodes: who is asked when, what came back, and what that makes the status of the object. Pure.
+// One run of checks on some nodes: who is asked when, what came back, and what that makes the
+// status of the object. Pure.
 #pragma once
 
 #include <cstdint>
@@ -35,14 +36,19 @@ struct FleetRun {
 };
 
 // Nodes that `selector` (nodes, excludeNodes: globs; facts: equal) chooses.
-std::vector<std::string> ChooseNodes(const std::vector<NodeState>& fleet, const boost::json::value* selector);
+std::vector<std::string> ChooseNodes(const std::vector<NodeState>& fleet,
+                                     const boost::json::value* selector);
 // Starts are spread evenly over `stagger_ns`.
-FleetRun PlanRun(const std::vector<std::string>& nodes, int64_t now_unix_ns, int64_t stagger_ns, int64_t timeout_ns);
+FleetRun PlanRun(const std::vector<std::string>& nodes, int64_t now_unix_ns, int64_t stagger_ns,
+                 int64_t timeout_ns);
 
-// `status` of a NodeCheck or ClusterCheck after `run`; `before` is its status until now (history, the last run's problems).
-boost::json::object RunStatus(const FleetRun& run, const boost::json::object& before, const std::vector<Outlier>& outliers,
-                              int64_t now_unix_ns, size_t history_limit);
-// As Aegis writes it: module -> [{item, condition, level, status, message}]; status true is a problem.
+// `status` of a NodeCheck or ClusterCheck after `run`; `before` is its status until now (history,
+// the last run's problems).
+boost::json::object RunStatus(const FleetRun& run, const boost::json::object& before,
+                              const std::vector<Outlier>& outliers, int64_t now_unix_ns,
+                              size_t history_limit);
+// As Aegis writes it: module -> [{item, condition, level, status, message}]; status true is a
+// problem.
 boost::json::object ResultInfos(const std::vector<v1::CheckResult>& results);
 
 // What the nodes' facts and the results say, ready to be compared.

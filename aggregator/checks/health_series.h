@@ -1,5 +1,6 @@
-// What checks leave behind as series: faultline_check_verdict{node,rule,module,item} per run (its history at a few bits
-// each) and faultline_condition{node,condition,level} (1 true, 0 false, -1 unknown), refreshed so that queries see it.
+// What checks leave behind as series: faultline_check_verdict{node,rule,module,item} per run (its
+// history at a few bits each) and faultline_condition{node,condition,level} (1 true, 0 false, -1
+// unknown), refreshed so that queries see it.
 #pragma once
 
 #include <map>
@@ -23,8 +24,8 @@ class HealthSeries {
   SeriesId Intern(Labels labels, std::string_view help);
 
   Store* const store_;
-  std::map<std::string, AppendBatch> rows_;                  // by node
-  std::map<std::string, SeriesId> runs_;                     // node NUL rule
+  std::map<std::string, AppendBatch> rows_;  // by node
+  std::map<std::string, SeriesId> runs_;     // node NUL rule
   struct Shown {
     SeriesId series = 0;
     v1::CheckLevel level = v1::CHECK_LEVEL_UNSPECIFIED;

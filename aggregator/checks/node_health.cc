@@ -1,4 +1,5 @@
-// Several rules may feed one condition (node-problem-detector's KernelDeadlock has many): the worst that holds speaks.
+// Several rules may feed one condition (node-problem-detector's KernelDeadlock has many): the worst
+// that holds speaks.
 
 #include "aggregator/checks/node_health.h"
 
@@ -19,8 +20,8 @@ constexpr size_t kMaxOutputBytes = 4096;
 
 // Facts of which a change is news; the rest (uptime, free space …) would drown it.
 constexpr std::array<std::string_view, 12> kNewsFacts = {
-    "kernel", "os", "agent_version", "cpus", "memory_bytes", "cpu_model",
-    "driver", "firmware", "hostname", "machine_id", "microcode", "boot_id"};
+    "kernel", "os",       "agent_version", "cpus",       "memory_bytes", "cpu_model",
+    "driver", "firmware", "hostname",      "machine_id", "microcode",    "boot_id"};
 
 std::string Bounded(std::string text, size_t limit) {
   if (text.size() > limit) text.resize(limit);
@@ -28,7 +29,8 @@ std::string Bounded(std::string text, size_t limit) {
 }
 
 std::string TypeOf(const v1::CheckResult& result) {
-  for (const std::string* name : {&result.condition(), &result.reason(), &result.item(), &result.rule()}) {
+  for (const std::string* name :
+       {&result.condition(), &result.reason(), &result.item(), &result.rule()}) {
     if (!name->empty()) return *name;
   }
   return "Unnamed";
@@ -41,7 +43,8 @@ int Weight(const v1::RuleMemory& memory) {
 }
 
 v1::CheckLevel LevelOf(const v1::CheckResult& result) {
-  const v1::CheckLevel level = result.level() == v1::CHECK_LEVEL_UNSPECIFIED ? v1::CHECK_LEVEL_WARNING : result.level();
+  const v1::CheckLevel level =
+      result.level() == v1::CHECK_LEVEL_UNSPECIFIED ? v1::CHECK_LEVEL_WARNING : result.level();
   const bool degraded = result.verdict() == v1::CHECK_VERDICT_DEGRADED;
   return degraded ? std::min(level, v1::CHECK_LEVEL_WARNING) : level;
 }
@@ -50,27 +53,40 @@ v1::CheckLevel LevelOf(const v1::CheckResult& result) {
 
 std::string_view VerdictName(v1::CheckVerdict verdict) {
   switch (verdict) {
-    case v1::CHECK_VERDICT_OK: return "ok";
-    case v1::CHECK_VERDICT_DEGRADED: return "degraded";
-    case v1::CHECK_VERDICT_PROBLEM: return "problem";
-    case v1::CHECK_VERDICT_TIMEOUT: return "timeout";
-    case v1::CHECK_VERDICT_SKIPPED: return "skipped";
-    case v1::CHECK_VERDICT_NOT_APPLICABLE: return "not_applicable";
-    default: return "unknown";
+    case v1::CHECK_VERDICT_OK:
+      return "ok";
+    case v1::CHECK_VERDICT_DEGRADED:
+      return "degraded";
+    case v1::CHECK_VERDICT_PROBLEM:
+      return "problem";
+    case v1::CHECK_VERDICT_TIMEOUT:
+      return "timeout";
+    case v1::CHECK_VERDICT_SKIPPED:
+      return "skipped";
+    case v1::CHECK_VERDICT_NOT_APPLICABLE:
+      return "not_applicable";
+    default:
+      return "unknown";
   }
 }
 
 std::string_view LevelName(v1::CheckLevel level) {
   switch (level) {
-    case v1::CHECK_LEVEL_INFO: return "info";
-    case v1::CHECK_LEVEL_CRITICAL: return "critical";
-    case v1::CHECK_LEVEL_FATAL: return "fatal";
-    default: return "warning";
+    case v1::CHECK_LEVEL_INFO:
+      return "info";
+    case v1::CHECK_LEVEL_CRITICAL:
+      return "critical";
+    case v1::CHECK_LEVEL_FATAL:
+      return "fatal";
+    default:
+      return "warning";
   }
 }
 
 std::string_view StatusName(v1::ConditionStatus status) {
-  return status == v1::CONDITION_STATUS_TRUE ? "True" : status == v1::CONDITION_STATUS_FALSE ? "False" : "Unknown";
+  return status == v1::CONDITION_STATUS_TRUE    ? "True"
+         : status == v1::CONDITION_STATUS_FALSE ? "False"
+                                                : "Unknown";
 }
 
 NodeHealth NodeHealth::FromMemory(const v1::NodeHealthMemory& memory) {
@@ -78,7 +94,8 @@ NodeHealth NodeHealth::FromMemory(const v1::NodeHealthMemory& memory) {
   health.boot_id_ = memory.boot_id();
   health.facts_.insert(memory.facts().begin(), memory.facts().end());
   for (const v1::RuleMemory& rule : memory.rules()) health.rules_[rule.last().rule()] = rule;
-  for (const v1::Condition& condition : memory.conditions()) health.conditions_[condition.type()] = condition;
+  for (const v1::Condition& condition : memory.conditions())
+    health.conditions_[condition.type()] = condition;
   health.changes_.assign(memory.changes().begin(), memory.changes().end());
   health.first_result_unix_ns_ = memory.first_result_unix_ns();
   health.events_ = memory.events();
@@ -99,13 +116,16 @@ v1::NodeHealthMemory NodeHealth::ToMemory(int64_t now_unix_ns) const {
   return memory;
 }
 
-NodeHealth::Outcome NodeHealth::Take(const v1::CheckResult& result, int64_t now_unix_ns, const VerdictOptions& options) {
+NodeHealth::Outcome NodeHealth::Take(const v1::CheckResult& result, int64_t now_unix_ns,
+                                     const VerdictOptions& options) {
   Outcome outcome;
   if (first_result_unix_ns_ == 0) first_result_unix_ns_ = now_unix_ns;
-  if (!rules_.contains(result.rule()) && rules_.size() >= kMaxRules) return ++refused_rules_, outcome;
+  if (!rules_.contains(result.rule()) && rules_.size() >= kMaxRules)
+    return ++refused_rules_, outcome;
   v1::CheckResult bounded = result;
-  for (std::string* text : {bounded.mutable_message(), bounded.mutable_expected(), bounded.mutable_current(),
-                            bounded.mutable_suggestion(), bounded.mutable_device()}) {
+  for (std::string* text :
+       {bounded.mutable_message(), bounded.mutable_expected(), bounded.mutable_current(),
+        bounded.mutable_suggestion(), bounded.mutable_device()}) {
     *text = Bounded(std::move(*text), kMaxMessageBytes);
   }
   bounded.set_output(Bounded(std::move(*bounded.mutable_output()), kMaxOutputBytes));
@@ -134,7 +154,8 @@ NodeHealth::Outcome NodeHealth::Take(const v1::CheckResult& result, int64_t now_
 NodeHealth::Outcome NodeHealth::Confirm(const std::string& rule, int64_t now_unix_ns) {
   Outcome outcome;
   const auto at = rules_.find(rule);
-  if (at == rules_.end() || faultline::Confirm(at->second, now_unix_ns) == RuleStep::kNothing) return outcome;
+  if (at == rules_.end() || faultline::Confirm(at->second, now_unix_ns) == RuleStep::kNothing)
+    return outcome;
   Judge(TypeOf(at->second.last()), now_unix_ns, outcome);
   return outcome;
 }
@@ -149,8 +170,8 @@ NodeHealth::Outcome NodeHealth::Tick(int64_t now_unix_ns, const VerdictOptions& 
   return outcome;
 }
 
-NodeHealth::Outcome NodeHealth::KeepRules(const std::vector<std::string>& rules, int64_t asked_unix_ns,
-                                          int64_t now_unix_ns) {
+NodeHealth::Outcome NodeHealth::KeepRules(const std::vector<std::string>& rules,
+                                          int64_t asked_unix_ns, int64_t now_unix_ns) {
   Outcome outcome;
   const std::set<std::string> wanted(rules.begin(), rules.end());
   std::set<std::string> touched;
@@ -166,7 +187,8 @@ NodeHealth::Outcome NodeHealth::KeepRules(const std::vector<std::string>& rules,
   return outcome;
 }
 
-NodeHealth::Outcome NodeHealth::TakeFacts(const std::string& boot_id, const std::map<std::string, std::string>& facts,
+NodeHealth::Outcome NodeHealth::TakeFacts(const std::string& boot_id,
+                                          const std::map<std::string, std::string>& facts,
                                           int64_t now_unix_ns) {
   Outcome outcome;
   if (!boot_id.empty()) boot_id_ = boot_id;
@@ -198,7 +220,8 @@ NodeHealth::Outcome NodeHealth::SetReady(bool up, int64_t now_unix_ns) {
   next.set_module("node");
   next.set_reason(up ? "AgentAnswers" : "AgentSilent");
   next.set_message(up ? "" : "nothing has been heard of the node's agent");
-  next.set_suggestion(up ? "" : "see whether the machine answers; if so, the agent's log says why it does not");
+  next.set_suggestion(
+      up ? "" : "see whether the machine answers; if so, the agent's log says why it does not");
   // A node that was never ready and is ready now is no news.
   if (up && !conditions_.contains(std::string(kNodeNotReady))) return outcome;
   SetCondition(std::move(next), now_unix_ns, outcome);
@@ -235,13 +258,12 @@ void NodeHealth::Judge(const std::string& type, int64_t now_unix_ns, Outcome& ou
     return;
   }
   const v1::CheckResult& result = worst->held_result();
-  const v1::CheckResult& about = worst->held() == v1::CHECK_VERDICT_UNSPECIFIED ? worst->last() : result;
-  next.set_status(IsBad(worst->held())         ? v1::CONDITION_STATUS_TRUE
-                  : CannotTell(worst->held())  ? v1::CONDITION_STATUS_UNKNOWN
-                                               : v1::CONDITION_STATUS_FALSE);
-  next.set_reason(worst->silent()              ? "CheckSilent"
-                  : about.reason().empty()     ? type
-                                               : about.reason());
+  const v1::CheckResult& about =
+      worst->held() == v1::CHECK_VERDICT_UNSPECIFIED ? worst->last() : result;
+  next.set_status(IsBad(worst->held())        ? v1::CONDITION_STATUS_TRUE
+                  : CannotTell(worst->held()) ? v1::CONDITION_STATUS_UNKNOWN
+                                              : v1::CONDITION_STATUS_FALSE);
+  next.set_reason(worst->silent() ? "CheckSilent" : about.reason().empty() ? type : about.reason());
   next.set_message(about.message());
   next.set_level(LevelOf(about));
   next.set_rule(about.rule());

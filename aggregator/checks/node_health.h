@@ -1,4 +1,5 @@
-// The health of one node: its rules, the conditions they make, and what changed lately. Pure; the clock is an argument.
+// The health of one node: its rules, the conditions they make, and what changed lately. Pure; the
+// clock is an argument.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@
 
 namespace faultline {
 
-std::string_view VerdictName(v1::CheckVerdict verdict);        // ok, problem, not_applicable …
-std::string_view LevelName(v1::CheckLevel level);              // info, warning, critical, fatal
-std::string_view StatusName(v1::ConditionStatus status);       // True, False, Unknown
+std::string_view VerdictName(v1::CheckVerdict verdict);   // ok, problem, not_applicable …
+std::string_view LevelName(v1::CheckLevel level);         // info, warning, critical, fatal
+std::string_view StatusName(v1::ConditionStatus status);  // True, False, Unknown
 
 class NodeHealth {
  public:
@@ -25,17 +26,19 @@ class NodeHealth {
   // What came of something: conditions that changed, rules to run again, a temporary problem.
   struct Outcome {
     std::vector<v1::HealthChange> changes;
-    std::string look_again;   // rule
-    bool event = false;       // the result is of something that happened
+    std::string look_again;  // rule
+    bool event = false;      // the result is of something that happened
   };
   Outcome Take(const v1::CheckResult& result, int64_t now_unix_ns, const VerdictOptions& options);
   Outcome Confirm(const std::string& rule, int64_t now_unix_ns);
   Outcome Tick(int64_t now_unix_ns, const VerdictOptions& options);
   // The rules that the node has; the others are forgotten, and what they said with them.
   // Those heard of since `asked_unix_ns`, when it told them, stay.
-  Outcome KeepRules(const std::vector<std::string>& rules, int64_t asked_unix_ns, int64_t now_unix_ns);
+  Outcome KeepRules(const std::vector<std::string>& rules, int64_t asked_unix_ns,
+                    int64_t now_unix_ns);
   // Boot, kernel, driver …: changes of those that people care about are changes of the node.
-  Outcome TakeFacts(const std::string& boot_id, const std::map<std::string, std::string>& facts, int64_t now_unix_ns);
+  Outcome TakeFacts(const std::string& boot_id, const std::map<std::string, std::string>& facts,
+                    int64_t now_unix_ns);
   Outcome SetReady(bool up, int64_t now_unix_ns);
 
   const std::string& node() const { return node_; }

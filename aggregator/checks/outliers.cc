@@ -11,8 +11,9 @@ namespace {
 constexpr size_t kMaxOutliers = 500;
 // A word is usual when three of four nodes say it; with less there is no norm to differ from.
 constexpr double kMajority = 0.75;
-constexpr double kSmallMajority = 0.6;   // of fewer than eight nodes: 2 of 3, 3 of 4, 3 of 5
-constexpr double kDeviations = 5;        // of the median absolute deviation, scaled to a standard deviation
+constexpr double kSmallMajority = 0.6;  // of fewer than eight nodes: 2 of 3, 3 of 4, 3 of 5
+constexpr double kDeviations =
+    5;  // of the median absolute deviation, scaled to a standard deviation
 constexpr double kLeastDifference = 0.2;  // of the median: what is closer is no news
 
 double Median(std::vector<double> values) {
@@ -25,7 +26,8 @@ void CompareWords(const Answers& answers, std::vector<Outlier>& found) {
   std::map<std::string, size_t> counts;
   for (const auto& [node, word] : answers.words) ++counts[word];
   if (counts.size() < 2) return;
-  const auto usual = std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; });
+  const auto usual =
+      std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; });
   const size_t all = answers.words.size();
   const double share = static_cast<double>(usual->second) / static_cast<double>(all);
   if (share < (all < 8 ? kSmallMajority : kMajority)) return;
@@ -43,7 +45,8 @@ void CompareNumbers(const Answers& answers, std::vector<Outlier>& found) {
   const double least = std::max(kDeviations * spread, kLeastDifference * std::abs(median));
   for (const auto& [node, value] : answers.numbers) {
     if (std::abs(value - median) <= least) continue;
-    found.push_back({answers.subject, node, fmt::format("{:.6g}", value), fmt::format("{:.6g}", median), answers.numbers.size()});
+    found.push_back({answers.subject, node, fmt::format("{:.6g}", value),
+                     fmt::format("{:.6g}", median), answers.numbers.size()});
   }
 }
 

@@ -34,25 +34,33 @@ Result<PriorityTable> PriorityTable::Parse(std::string_view text, std::string_vi
     if (line.empty() || line.front() == '#') continue;
     const auto fields = Split(line, ':');
     if (fields.size() != 4) {
-      return Wrong(file, number, fmt::format("expected Condition:Priority:AffectsLoad:DeviceIDMode, found {} fields",
-                                             fields.size()));
+      return Wrong(
+          file, number,
+          fmt::format("expected Condition:Priority:AffectsLoad:DeviceIDMode, found {} fields",
+                      fields.size()));
     }
     const std::string_view condition = Trim(fields[0]);
     const auto priority = ParseInt(Trim(fields[1]));
     const std::string_view load = Trim(fields[2]);
     const std::string_view mode = Trim(fields[3]);
-    if (!IsCondition(condition)) return Wrong(file, number, "Condition: expected a name of letters and digits");
+    if (!IsCondition(condition))
+      return Wrong(file, number, "Condition: expected a name of letters and digits");
     if (!priority || *priority < 0 || *priority > kMaxPriority) {
-      return Wrong(file, number, fmt::format("Priority: expected a number from 0 to {}", kMaxPriority));
+      return Wrong(file, number,
+                   fmt::format("Priority: expected a number from 0 to {}", kMaxPriority));
     }
-    if (load != "true" && load != "false") return Wrong(file, number, "AffectsLoad: expected true or false");
+    if (load != "true" && load != "false")
+      return Wrong(file, number, "AffectsLoad: expected true or false");
     if (std::ranges::find(kModes, mode) == kModes.end()) {
       return Wrong(file, number, "DeviceIDMode: expected all, index, mask, id or -");
     }
-    if (table.rows_.size() >= kMaxRows) return Wrong(file, number, fmt::format("more than {} conditions", kMaxRows));
+    if (table.rows_.size() >= kMaxRows)
+      return Wrong(file, number, fmt::format("more than {} conditions", kMaxRows));
     const auto [at, added] = table.rows_.try_emplace(
-        std::string(condition), ConditionPriority{static_cast<int>(*priority), load == "true", std::string(mode), true});
-    if (!added) return Wrong(file, number, fmt::format("Condition: {} is there already", condition));
+        std::string(condition),
+        ConditionPriority{static_cast<int>(*priority), load == "true", std::string(mode), true});
+    if (!added)
+      return Wrong(file, number, fmt::format("Condition: {} is there already", condition));
   }
   return table;
 }
@@ -61,10 +69,14 @@ ConditionPriority PriorityTable::Of(std::string_view condition, v1::CheckLevel l
   if (const auto at = rows_.find(condition); at != rows_.end()) return at->second;
   if (condition == kNodeNotReady) return {0, true, "-", false};
   switch (level) {
-    case v1::CHECK_LEVEL_FATAL: return {5, true, "-", false};
-    case v1::CHECK_LEVEL_CRITICAL: return {50, true, "-", false};
-    case v1::CHECK_LEVEL_INFO: return {900, false, "-", false};
-    default: return {200, false, "-", false};
+    case v1::CHECK_LEVEL_FATAL:
+      return {5, true, "-", false};
+    case v1::CHECK_LEVEL_CRITICAL:
+      return {50, true, "-", false};
+    case v1::CHECK_LEVEL_INFO:
+      return {900, false, "-", false};
+    default:
+      return {200, false, "-", false};
   }
 }
 

@@ -1,5 +1,6 @@
-// How much a condition matters, as Aegis' priority.conf says it: lines `Condition:Priority:AffectsLoad:DeviceIDMode`.
-// 0 is worst; up to 99 is an emergency, up to 999 can wait. What the table does not name is ranked by its level.
+// How much a condition matters, as Aegis' priority.conf says it: lines
+// `Condition:Priority:AffectsLoad:DeviceIDMode`. 0 is worst; up to 99 is an emergency, up to 999
+// can wait. What the table does not name is ranked by its level.
 #pragma once
 
 #include <map>

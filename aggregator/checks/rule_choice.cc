@@ -41,7 +41,8 @@ Result<LabelSelector> ReadSelector(const json::object& selector) {
     EachText(&fields, "values", [&](std::string value) { values.push_back(std::move(value)); });
     const auto text = [&](std::string_view name) {
       const json::value* value = fields.if_contains(name);
-      return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+      return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                    : std::string();
     };
     FAULTLINE_TRY(labels.AddExpression(text("key"), text("operator"), std::move(values)));
   }
@@ -50,20 +51,24 @@ Result<LabelSelector> ReadSelector(const json::object& selector) {
 
 // module/item of each rule in a document of the form {rules: [{module, item}]}.
 void AddRulesOf(const json::value& document, std::set<std::string>& globs) {
-  const json::value* rules = document.is_object() ? document.get_object().if_contains("rules") : nullptr;
+  const json::value* rules =
+      document.is_object() ? document.get_object().if_contains("rules") : nullptr;
   if (rules == nullptr || !rules->is_array()) return;
   for (const json::value& rule : rules->get_array()) {
     if (!rule.is_object()) continue;
     const json::value* module = rule.get_object().if_contains("module");
     const json::value* item = rule.get_object().if_contains("item");
-    if (module == nullptr || item == nullptr || !module->is_string() || !item->is_string()) continue;
-    globs.insert(fmt::format("*/{}/{}", std::string_view(module->get_string()), std::string_view(item->get_string())));
+    if (module == nullptr || item == nullptr || !module->is_string() || !item->is_string())
+      continue;
+    globs.insert(fmt::format("*/{}/{}", std::string_view(module->get_string()),
+                             std::string_view(item->get_string())));
   }
 }
 
 }  // namespace
 
-Result<v1::CheckSelector> ChooseRules(const json::object& spec, const std::string& name_space, const Objects& objects) {
+Result<v1::CheckSelector> ChooseRules(const json::object& spec, const std::string& name_space,
+                                      const Objects& objects) {
   v1::CheckSelector chosen;
   const json::object* rules = ObjectAt(spec, "rules");
   EachText(rules, "rules", [&](std::string text) { chosen.add_rules(std::move(text)); });
@@ -81,12 +86,15 @@ Result<v1::CheckSelector> ChooseRules(const json::object& spec, const std::strin
     AddRulesOf(*body, globs);
     const json::object* files = ObjectAt(*body, "files");
     for (const auto& [name, text] : files != nullptr ? *files : json::object()) {
-      const auto documents = text.is_string() ? ParseYaml(text.get_string()) : Result<std::vector<json::value>>();
-      for (const json::value& document : documents ? *documents : std::vector<json::value>()) AddRulesOf(document, globs);
+      const auto documents =
+          text.is_string() ? ParseYaml(text.get_string()) : Result<std::vector<json::value>>();
+      for (const json::value& document : documents ? *documents : std::vector<json::value>())
+        AddRulesOf(document, globs);
     }
   }
   if (globs.empty()) {
-    return Fail(ErrorCode::kNotFound, "spec.rulesSelector chooses no CheckRules with rules in namespace {}", name_space);
+    return Fail(ErrorCode::kNotFound,
+                "spec.rulesSelector chooses no CheckRules with rules in namespace {}", name_space);
   }
   for (const std::string& glob : globs) chosen.add_rules(glob);
   return chosen;

@@ -8,7 +8,9 @@
 
 namespace faultline {
 
-// spec.rules as it is, or the rules of the CheckRules objects that spec.rulesSelector chooses. kNotFound when it chooses none.
-Result<v1::CheckSelector> ChooseRules(const boost::json::object& spec, const std::string& name_space, const Objects& objects);
+// spec.rules as it is, or the rules of the CheckRules objects that spec.rulesSelector chooses.
+// kNotFound when it chooses none.
+Result<v1::CheckSelector> ChooseRules(const boost::json::object& spec,
+                                      const std::string& name_space, const Objects& objects);
 
 }  // namespace faultline

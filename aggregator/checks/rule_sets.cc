@@ -10,14 +10,16 @@ namespace faultline {
 
 namespace json = boost::json;
 
-v1::SetCheckRules RulesFor(const NodeState& node, const RuleSpecs& specs, const std::string& version) {
+v1::SetCheckRules RulesFor(const NodeState& node, const RuleSpecs& specs,
+                           const std::string& version) {
   v1::SetCheckRules set;
   for (const auto& [name, spec] : specs) {
     if (ChooseNodes({node}, spec.if_contains("nodeSelector")).empty()) continue;
     // A file name has no slash, and two namespaces may have rules of one name.
     std::string prefix = name;
     std::ranges::replace(prefix, '/', '.');
-    if (const json::value* rules = spec.if_contains("rules"); rules != nullptr && rules->is_array() && !rules->get_array().empty()) {
+    if (const json::value* rules = spec.if_contains("rules");
+        rules != nullptr && rules->is_array() && !rules->get_array().empty()) {
       v1::CheckRuleDocument& document = *set.add_documents();
       document.set_name(prefix + ".yaml");
       document.set_text(WriteYaml(json::object{{"rules", *rules}}));

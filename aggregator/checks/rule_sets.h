@@ -14,7 +14,9 @@ namespace faultline {
 // namespace/name -> spec, of objects of kind CheckRules.
 using RuleSpecs = std::map<std::string, boost::json::object>;
 
-// Complete with hash; without documents the hash is empty, as that of a node that was never told any.
-v1::SetCheckRules RulesFor(const NodeState& node, const RuleSpecs& specs, const std::string& version);
+// Complete with hash; without documents the hash is empty, as that of a node that was never told
+// any.
+v1::SetCheckRules RulesFor(const NodeState& node, const RuleSpecs& specs,
+                           const std::string& version);
 
 }  // namespace faultline

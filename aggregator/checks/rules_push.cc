@@ -48,14 +48,18 @@ struct RulesPush::Impl : std::enable_shared_from_this<RulesPush::Impl> {
   RuleSpecs Wanted() const;
   void BeginRollout(RuleSpecs specs);
   void SendNext();
-  void OnAnswer(const std::string& node, const std::string& version, const Result<v1::CommandReply>& reply);
+  void OnAnswer(const std::string& node, const std::string& version,
+                const Result<v1::CommandReply>& reply);
   void Finish();
   void RollBack(const std::string& node, const std::string& reason);
-  void Send(const NodeState& node, const RuleSpecs& specs, const std::string& version, bool rollout);
+  void Send(const NodeState& node, const RuleSpecs& specs, const std::string& version,
+            bool rollout);
   void Greet(const NodeState& node);
-  void Tell(const RuleSpecs& about, std::string_view phase, const std::string& version, const std::string& message);
+  void Tell(const RuleSpecs& about, std::string_view phase, const std::string& version,
+            const std::string& message);
   void Post(std::function<void()> task) {
-    if (!tasks.TryPush(std::move(task)) && LogAllowed("rules_push/queue")) spdlog::warn("answers about check rules are dropped");
+    if (!tasks.TryPush(std::move(task)) && LogAllowed("rules_push/queue"))
+      spdlog::warn("answers about check rules are dropped");
   }
 
   Objects* const objects;
@@ -89,7 +93,8 @@ void RulesPush::Impl::Run() {
 RuleSpecs RulesPush::Impl::Wanted() const {
   RuleSpecs specs;
   const auto list = objects->List(kKind, "", "");
-  for (const Object& object : list ? *list : std::vector<Object>()) specs[object.name_space + "/" + object.name] = SpecOf(object);
+  for (const Object& object : list ? *list : std::vector<Object>())
+    specs[object.name_space + "/" + object.name] = SpecOf(object);
   return specs;
 }
 
@@ -115,10 +120,12 @@ void RulesPush::Impl::BeginRollout(RuleSpecs specs) {
   for (const NodeState& node : fleet->Nodes()) {
     if (!node.up) continue;
     greeted[node.node] = node.session;
-    const bool differs = RulesFor(node, rollout->specs, "").hash() != RulesFor(node, in_force, "").hash();
+    const bool differs =
+        RulesFor(node, rollout->specs, "").hash() != RulesFor(node, in_force, "").hash();
     if (differs) rollout->todo.push_back(node.node);
   }
-  Tell(rollout->specs, "Pushing", rollout->version, fmt::format("to {} nodes", rollout->todo.size()));
+  Tell(rollout->specs, "Pushing", rollout->version,
+       fmt::format("to {} nodes", rollout->todo.size()));
   SendNext();
 }
 
@@ -137,28 +144,34 @@ void RulesPush::Impl::SendNext() {
   if (rollout->waiting.empty()) Finish();
 }
 
-void RulesPush::Impl::Send(const NodeState& node, const RuleSpecs& specs, const std::string& version, bool is_rollout) {
+void RulesPush::Impl::Send(const NodeState& node, const RuleSpecs& specs,
+                           const std::string& version, bool is_rollout) {
   v1::Command command;
   command.set_requested_by("check rules");
   command.set_deadline_unix_ns(clock->UnixNs() + kAnswerNs);
   *command.mutable_set_check_rules() = RulesFor(node, specs, version);
   fleet->Send(node.node, std::move(command),
-              [weak = weak_from_this(), name = node.node, version, is_rollout](Result<v1::CommandReply> reply) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (!is_rollout) {
-      if (!reply) spdlog::warn("check rules {}: {}", version, reply.error().message);
-      return;
-    }
-    self->Post([raw = self.get(), name, version, reply = std::move(reply)] { raw->OnAnswer(name, version, reply); });
-  });
+              [weak = weak_from_this(), name = node.node, version,
+               is_rollout](Result<v1::CommandReply> reply) {
+                const auto self = weak.lock();
+                if (!self) return;
+                if (!is_rollout) {
+                  if (!reply) spdlog::warn("check rules {}: {}", version, reply.error().message);
+                  return;
+                }
+                self->Post([raw = self.get(), name, version, reply = std::move(reply)] {
+                  raw->OnAnswer(name, version, reply);
+                });
+              });
 }
 
-void RulesPush::Impl::OnAnswer(const std::string& node, const std::string& version, const Result<v1::CommandReply>& reply) {
+void RulesPush::Impl::OnAnswer(const std::string& node, const std::string& version,
+                               const Result<v1::CommandReply>& reply) {
   if (!rollout || rollout->version != version || rollout->waiting.erase(node) == 0) return;
   if (reply) {
     rollout->took.insert(node);
-  } else if (reply.error().code == ErrorCode::kUnavailable || reply.error().code == ErrorCode::kTimeout) {
+  } else if (reply.error().code == ErrorCode::kUnavailable ||
+             reply.error().code == ErrorCode::kTimeout) {
     greeted.erase(node);  // it gets them with its next hello
   } else {
     return RollBack(node, reply.error().message);
@@ -171,17 +184,20 @@ void RulesPush::Impl::Finish() {
   version_in_force = rollout->version;
   json::object kept;
   for (const auto& [name, spec] : in_force) kept[name] = spec;
-  const std::string text = json::serialize(json::object{{"version", version_in_force}, {"specs", std::move(kept)}});
+  const std::string text =
+      json::serialize(json::object{{"version", version_in_force}, {"specs", std::move(kept)}});
   if (auto saved = store->PutDocument(kDocument, "rules", text); !saved) {
     spdlog::error("check rules in force cannot be kept: {}", saved.error().message);
   }
-  Tell(in_force, "InForce", version_in_force, fmt::format("{} nodes took them", rollout->took.size()));
+  Tell(in_force, "InForce", version_in_force,
+       fmt::format("{} nodes took them", rollout->took.size()));
   rollout.reset();
   changed = true;  // what changed meanwhile
 }
 
 void RulesPush::Impl::RollBack(const std::string& node, const std::string& reason) {
-  spdlog::warn("check rules {} are refused by {} and rolled back: {}", rollout->version, node, reason);
+  spdlog::warn("check rules {} are refused by {} and rolled back: {}", rollout->version, node,
+               reason);
   std::set<std::string> back = rollout->took;
   back.insert(rollout->waiting.begin(), rollout->waiting.end());
   for (const std::string& name : back) {
@@ -192,7 +208,8 @@ void RulesPush::Impl::RollBack(const std::string& node, const std::string& reaso
     const auto before = in_force.find(name);
     if (before == in_force.end() || before->second != spec) changed_specs.emplace(name, spec);
   }
-  Tell(changed_specs, "Refused", rollout->version, fmt::format("{}; {} nodes have the rules before it again", reason, back.size()));
+  Tell(changed_specs, "Refused", rollout->version,
+       fmt::format("{}; {} nodes have the rules before it again", reason, back.size()));
   refused = std::move(rollout->specs);
   rollout.reset();
   changed = true;
@@ -203,21 +220,29 @@ void RulesPush::Impl::Greet(const NodeState& node) {
   command.set_requested_by("check rules");
   command.set_deadline_unix_ns(clock->UnixNs() + kAnswerNs);
   command.mutable_list_checks();
-  fleet->Send(node.node, std::move(command), [weak = weak_from_this(), node](Result<v1::CommandReply> reply) {
-    const auto self = weak.lock();
-    if (!self || !reply) return;
-    self->Post([raw = self.get(), node, hash = reply->check_rules().hash()] {
-      if (RulesFor(node, raw->in_force, "").hash() != hash) raw->Send(node, raw->in_force, raw->version_in_force, false);
-    });
-  });
+  fleet->Send(node.node, std::move(command),
+              [weak = weak_from_this(), node](Result<v1::CommandReply> reply) {
+                const auto self = weak.lock();
+                if (!self || !reply) return;
+                self->Post([raw = self.get(), node, hash = reply->check_rules().hash()] {
+                  if (RulesFor(node, raw->in_force, "").hash() != hash)
+                    raw->Send(node, raw->in_force, raw->version_in_force, false);
+                });
+              });
 }
 
-void RulesPush::Impl::Tell(const RuleSpecs& about, std::string_view phase, const std::string& version, const std::string& message) {
+void RulesPush::Impl::Tell(const RuleSpecs& about, std::string_view phase,
+                           const std::string& version, const std::string& message) {
   for (const auto& [name, spec] : about) {
     const size_t slash = name.find('/');
-    json::object status = {{"phase", phase}, {"version", version}, {"message", message}, {"time", FormatTime(clock->UnixNs())}};
-    const auto told = objects->SetStatus(kKind, name.substr(0, slash), name.substr(slash + 1), std::move(status));
-    if (!told && told.error().code != ErrorCode::kNotFound) spdlog::warn("status of CheckRules {}: {}", name, told.error().message);
+    json::object status = {{"phase", phase},
+                           {"version", version},
+                           {"message", message},
+                           {"time", FormatTime(clock->UnixNs())}};
+    const auto told =
+        objects->SetStatus(kKind, name.substr(0, slash), name.substr(slash + 1), std::move(status));
+    if (!told && told.error().code != ErrorCode::kNotFound)
+      spdlog::warn("status of CheckRules {}: {}", name, told.error().message);
   }
 }
 
@@ -228,15 +253,20 @@ RulesPush::~RulesPush() { Stop(); }
 
 Result<void> RulesPush::Load() {
   const auto text = impl_->store->GetDocument(kDocument, "rules");
-  if (!text) return text.error().code == ErrorCode::kNotFound ? Result<void>() : std::unexpected(text.error());
+  if (!text)
+    return text.error().code == ErrorCode::kNotFound ? Result<void>()
+                                                     : std::unexpected(text.error());
   boost::system::error_code error;
   const json::value kept = json::parse(*text, error);
-  const json::value* specs = !error && kept.is_object() ? kept.get_object().if_contains("specs") : nullptr;
-  if (specs == nullptr || !specs->is_object()) return Fail(ErrorCode::kCorruption, "the check rules in force do not parse");
+  const json::value* specs =
+      !error && kept.is_object() ? kept.get_object().if_contains("specs") : nullptr;
+  if (specs == nullptr || !specs->is_object())
+    return Fail(ErrorCode::kCorruption, "the check rules in force do not parse");
   for (const auto& [name, spec] : specs->get_object()) {
     if (spec.is_object()) impl_->in_force[std::string(name)] = spec.get_object();
   }
-  if (const json::value* version = kept.get_object().if_contains("version"); version != nullptr && version->is_string()) {
+  if (const json::value* version = kept.get_object().if_contains("version");
+      version != nullptr && version->is_string()) {
     impl_->version_in_force = std::string(version->get_string());
   }
   return {};

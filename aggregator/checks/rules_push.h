@@ -1,6 +1,7 @@
-// CheckRules objects reach the nodes. A change goes to one node first, then to the others; each validates it as a whole before
-// anything changes. When one refuses it, those that took it get the rules before it back, and the objects say who refused what and
-// where. A node that was away gets what is in force when it says hello.
+// CheckRules objects reach the nodes. A change goes to one node first, then to the others; each
+// validates it as a whole before anything changes. When one refuses it, those that took it get the
+// rules before it back, and the objects say who refused what and where. A node that was away gets
+// what is in force when it says hello.
 #pragma once
 
 #include <memory>

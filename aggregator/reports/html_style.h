@@ -1,4 +1,5 @@
-// The look of a report's page: light, dark and paper; from 360 pixels to a wide desk. Plain CSS, nothing fetched.
+// The look of a report's page: light, dark and paper; from 360 pixels to a wide desk. Plain CSS,
+// nothing fetched.
 #pragma once
 
 #include <string_view>

@@ -13,17 +13,24 @@ namespace json = boost::json;
 
 // Code points, near enough to columns for what nodes and containers are called.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-std::string Padded(const std::string& text, size_t width) { return text + std::string(width - std::min(width, Width(text)), ' '); }
+std::string Padded(const std::string& text, size_t width) {
+  return text + std::string(width - std::min(width, Width(text)), ' ');
+}
 
 // A life line in letters, oldest first: how a terminal shows what the page draws.
 std::string StripText(const std::vector<StripSpan>& strip) {
   constexpr size_t kCells = 28;
   static constexpr std::string_view kSigns[] = {" ", "·", "▪", "█", "?"};
   std::vector<Mood> cells(kCells, Mood::kPlain);
-  const auto weight = [](Mood mood) { return mood == Mood::kUnknown ? 2 : mood == Mood::kBad ? 4 : static_cast<int>(mood) + (mood == Mood::kWarning); };
+  const auto weight = [](Mood mood) {
+    return mood == Mood::kUnknown ? 2
+           : mood == Mood::kBad   ? 4
+                                  : static_cast<int>(mood) + (mood == Mood::kWarning);
+  };
   for (const StripSpan& span : strip) {
     const auto first = static_cast<size_t>(std::clamp(span.begin, 0.0, 1.0) * kCells);
     const auto last = static_cast<size_t>(std::clamp(span.end, 0.0, 1.0) * kCells - 1e-9);
@@ -38,13 +45,16 @@ std::string StripText(const std::vector<StripSpan>& strip) {
 
 // One line per cell: what a terminal shows must not move its cursor.
 std::string OneLine(std::string text) {
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return text;
 }
 
 std::string CellText(const ReportCell& cell) {
   if (!cell.strip.empty()) return StripText(cell.strip);
-  return OneLine(cell.note.empty() ? cell.text : cell.text.empty() ? cell.note : cell.text + ": " + cell.note);
+  return OneLine(cell.note.empty()   ? cell.text
+                 : cell.text.empty() ? cell.note
+                                     : cell.text + ": " + cell.note);
 }
 
 std::string TableText(const ReportTable& table) {
@@ -60,7 +70,8 @@ std::string TableText(const ReportTable& table) {
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line = "  ";
-    for (size_t c = 0; c < row.size() && c < widths.size(); ++c) line += Padded(row[c], widths[c]) + "  ";
+    for (size_t c = 0; c < row.size() && c < widths.size(); ++c)
+      line += Padded(row[c], widths[c]) + "  ";
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   };
@@ -109,7 +120,8 @@ std::string ChartText(const ReportChart& chart) {
   std::string text;
   for (const double value : cells) {
     const double part = chart.top_value > 0 ? value / chart.top_value : 0;
-    text += value < 0 ? std::string_view(" ") : kBars[static_cast<size_t>(std::clamp(part * 8, 0.0, 7.0))];
+    text += value < 0 ? std::string_view(" ")
+                      : kBars[static_cast<size_t>(std::clamp(part * 8, 0.0, 7.0))];
   }
   return text;
 }
@@ -122,26 +134,34 @@ std::string_view MoodName(Mood mood) {
 }
 
 std::string RenderReportText(const Report& report) {
-  std::string text = fmt::format("{}\n{}\n{}\n", OneLine(report.title), std::string(Width(report.title), '='), OneLine(report.verdict));
+  std::string text = fmt::format("{}\n{}\n{}\n", OneLine(report.title),
+                                 std::string(Width(report.title), '='), OneLine(report.verdict));
   if (!report.subtitle.empty()) text += OneLine(report.subtitle) + "\n";
   text += "at " + FormatTime(report.time_unix_ns).substr(0, 23) + "Z\n";
   size_t width = 0;
   for (const ReportTile& tile : report.tiles) width = std::max(width, Width(tile.label));
   if (!report.tiles.empty()) text += "\n";
   for (const ReportTile& tile : report.tiles) {
-    const char sign = tile.mood == Mood::kBad ? '!' : tile.mood == Mood::kWarning ? '*' : tile.mood == Mood::kUnknown ? '?' : ' ';
-    text += fmt::format("{} {}  {}{}\n", sign, Padded(tile.label, width), OneLine(tile.value), tile.note.empty() ? "" : "  " + OneLine(tile.note));
+    const char sign = tile.mood == Mood::kBad       ? '!'
+                      : tile.mood == Mood::kWarning ? '*'
+                      : tile.mood == Mood::kUnknown ? '?'
+                                                    : ' ';
+    text += fmt::format("{} {}  {}{}\n", sign, Padded(tile.label, width), OneLine(tile.value),
+                        tile.note.empty() ? "" : "  " + OneLine(tile.note));
   }
   for (const ReportSection& section : report.sections) {
     text += fmt::format("\n{}\n{}\n", section.title, std::string(Width(section.title), '-'));
     if (!section.summary.empty()) text += OneLine(section.summary) + "\n";
-    for (size_t i = 0; i < section.steps.size(); ++i) text += fmt::format("  {}. {}\n", i + 1, CellText(section.steps[i]));
+    for (size_t i = 0; i < section.steps.size(); ++i)
+      text += fmt::format("  {}. {}\n", i + 1, CellText(section.steps[i]));
     width = 0;
     for (const auto& [name, value] : section.facts) width = std::max(width, Width(name));
     for (const ReportChart& chart : section.charts) width = std::max(width, Width(chart.title));
-    for (const auto& [name, value] : section.facts) text += fmt::format("  {}  {}\n", Padded(name, width), OneLine(value));
+    for (const auto& [name, value] : section.facts)
+      text += fmt::format("  {}  {}\n", Padded(name, width), OneLine(value));
     for (const ReportChart& chart : section.charts) {
-      text += fmt::format("  {}  {}  {}\n", Padded(chart.title, width), ChartText(chart), chart.latest);
+      text +=
+          fmt::format("  {}  {}  {}\n", Padded(chart.title, width), ChartText(chart), chart.latest);
     }
     if (!section.table.rows.empty()) text += TableText(section.table);
   }
@@ -149,19 +169,23 @@ std::string RenderReportText(const Report& report) {
 }
 
 std::string RenderReportMarkdown(const Report& report) {
-  std::string text = fmt::format("# {}\n\n**{}**\n\n_{}_\n", MarkdownText(report.title), MarkdownText(report.verdict),
-                                 FormatTime(report.time_unix_ns));
+  std::string text = fmt::format("# {}\n\n**{}**\n\n_{}_\n", MarkdownText(report.title),
+                                 MarkdownText(report.verdict), FormatTime(report.time_unix_ns));
   if (!report.tiles.empty()) text += "\n| | | |\n| --- | --- | --- |\n";
   for (const ReportTile& tile : report.tiles) {
-    text += MarkdownRow({MarkdownText(tile.label), "**" + MarkdownText(tile.value) + "**", MarkdownText(tile.note)});
+    text += MarkdownRow({MarkdownText(tile.label), "**" + MarkdownText(tile.value) + "**",
+                         MarkdownText(tile.note)});
   }
   for (const ReportSection& section : report.sections) {
     text += fmt::format("\n## {}\n\n", MarkdownText(section.title));
     if (!section.summary.empty()) text += MarkdownText(section.summary) + "\n\n";
-    for (size_t i = 0; i < section.steps.size(); ++i) text += fmt::format("{}. {}\n", i + 1, MarkdownText(CellText(section.steps[i])));
-    for (const auto& [name, value] : section.facts) text += fmt::format("- {}: {}\n", MarkdownText(name), MarkdownText(value));
+    for (size_t i = 0; i < section.steps.size(); ++i)
+      text += fmt::format("{}. {}\n", i + 1, MarkdownText(CellText(section.steps[i])));
+    for (const auto& [name, value] : section.facts)
+      text += fmt::format("- {}: {}\n", MarkdownText(name), MarkdownText(value));
     for (const ReportChart& chart : section.charts) {
-      text += fmt::format("- {}: {} `{}`\n", MarkdownText(chart.title), MarkdownText(chart.latest), ChartText(chart));
+      text += fmt::format("- {}: {} `{}`\n", MarkdownText(chart.title), MarkdownText(chart.latest),
+                          ChartText(chart));
     }
     if (section.table.rows.empty()) continue;
     text += "\n" + MarkdownRow(section.table.header) + "|";
@@ -186,7 +210,8 @@ json::object ReportJson(const Report& report) {
       json::object cells;
       for (size_t c = 0; c < row.size() && c < section.table.header.size(); ++c) {
         if (!row[c].strip.empty()) continue;
-        cells[section.table.header[c]] = row[c].note.empty() ? row[c].text : row[c].text + ": " + row[c].note;
+        cells[section.table.header[c]] =
+            row[c].note.empty() ? row[c].text : row[c].text + ": " + row[c].note;
       }
       rows.push_back(std::move(cells));
     }
@@ -198,7 +223,8 @@ json::object ReportJson(const Report& report) {
     json::array steps, charts;
     for (const ReportCell& step : section.steps) steps.emplace_back(CellText(step));
     for (const ReportChart& chart : section.charts) {
-      charts.push_back({{"title", chart.title}, {"latest", chart.latest}, {"query", chart.expression}});
+      charts.push_back(
+          {{"title", chart.title}, {"latest", chart.latest}, {"query", chart.expression}});
     }
     if (!steps.empty()) object["steps"] = std::move(steps);
     if (!charts.empty()) object["charts"] = std::move(charts);
@@ -222,7 +248,8 @@ Result<std::string> RenderReport(const Report& report, std::string_view format) 
   if (format == "html") return RenderReportHtml(report);
   if (format == "json") return json::serialize(ReportJson(report)) + "\n";
   if (format == "yaml") return WriteYaml(ReportJson(report));
-  return Fail(ErrorCode::kInvalidArgument, "format: '{}' is not text, markdown, html, json or yaml", format);
+  return Fail(ErrorCode::kInvalidArgument, "format: '{}' is not text, markdown, html, json or yaml",
+              format);
 }
 
 std::string_view ReportContentType(std::string_view format) {

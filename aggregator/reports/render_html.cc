@@ -1,5 +1,6 @@
-// HTML of a report: one file, no scripts, nothing fetched; readable in light and dark, on a phone and on paper. All that
-// nodes, checks and people named is escaped; links lead to paths of the API only.
+// HTML of a report: one file, no scripts, nothing fetched; readable in light and dark, on a phone
+// and on paper. All that nodes, checks and people named is escaped; links lead to paths of the API
+// only.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,16 +38,19 @@ void AddCellText(const ReportCell& cell, const std::string& origin, std::string&
   if (cell.mood == Mood::kPlain) {
     html += HtmlEscaped(cell.text);
   } else {
-    html += fmt::format("<span class=\"badge {}\">{}</span>", MoodClass(cell.mood), HtmlEscaped(cell.text));
+    html += fmt::format("<span class=\"badge {}\">{}</span>", MoodClass(cell.mood),
+                        HtmlEscaped(cell.text));
   }
   if (!href.empty()) html += "</a>";
-  if (!cell.note.empty()) html += fmt::format("<span class=\"note\">{}</span>", HtmlEscaped(cell.note));
+  if (!cell.note.empty())
+    html += fmt::format("<span class=\"note\">{}</span>", HtmlEscaped(cell.note));
 }
 
 void AddTable(const ReportTable& table, const std::string& origin, std::string& html) {
   if (table.rows.empty()) return;
   html += "<table><thead><tr>";
-  for (const std::string& cell : table.header) html += fmt::format("<th>{}</th>", HtmlEscaped(cell));
+  for (const std::string& cell : table.header)
+    html += fmt::format("<th>{}</th>", HtmlEscaped(cell));
   html += "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {
     html += "<tr>";
@@ -59,7 +63,8 @@ void AddTable(const ReportTable& table, const std::string& origin, std::string& 
       } else if (cell.text.empty() && cell.note.empty()) {
         html += "<td>";
       } else {
-        // On a phone a row becomes a card: badges in front, the first text as its title, the rest with their names.
+        // On a phone a row becomes a card: badges in front, the first text as its title, the rest
+        // with their names.
         const bool main = !has_main && cell.mood == Mood::kPlain;
         has_main |= main;
         const std::string label = c < table.header.size() ? HtmlEscaped(table.header[c]) : "";
@@ -77,7 +82,9 @@ void AddTable(const ReportTable& table, const std::string& origin, std::string& 
 }
 
 bool HasStrips(const ReportTable& table) {
-  return !table.rows.empty() && std::ranges::any_of(table.rows.front(), [](const ReportCell& cell) { return !cell.strip.empty(); });
+  return !table.rows.empty() && std::ranges::any_of(table.rows.front(), [](const ReportCell& cell) {
+    return !cell.strip.empty();
+  });
 }
 
 void AddBody(const ReportSection& section, const std::string& origin, std::string& html) {
@@ -102,27 +109,34 @@ void AddBody(const ReportSection& section, const std::string& origin, std::strin
     for (const ReportChart& chart : section.charts) {
       const std::string href = Href(chart.link, origin);
       const std::string title = HtmlEscaped(chart.title);
-      html += fmt::format("<figure><figcaption><span title=\"{}\">{}</span><b>{}</b></figcaption>", HtmlEscaped(chart.expression),
-                          href.empty() ? title : fmt::format("<a href=\"{}\">{}</a>", href, title), HtmlEscaped(chart.latest));
+      html += fmt::format("<figure><figcaption><span title=\"{}\">{}</span><b>{}</b></figcaption>",
+                          HtmlEscaped(chart.expression),
+                          href.empty() ? title : fmt::format("<a href=\"{}\">{}</a>", href, title),
+                          HtmlEscaped(chart.latest));
       AddChartSvg(chart, html);
       html += "</figure>\n";
     }
     html += "</div>\n";
   }
   if (HasStrips(section.table)) {
-    html += "<div class=\"legend\"><span><i class=\"good\"></i>ok</span><span><i class=\"warning\"></i>warning</span>"
-            "<span><i class=\"bad\"></i>problem</span><span><i class=\"unknown\"></i>unknown</span>"
-            "<span><i class=\"none\"></i>not run</span></div>";
+    html +=
+        "<div class=\"legend\"><span><i class=\"good\"></i>ok</span><span><i "
+        "class=\"warning\"></i>warning</span>"
+        "<span><i class=\"bad\"></i>problem</span><span><i class=\"unknown\"></i>unknown</span>"
+        "<span><i class=\"none\"></i>not run</span></div>";
   }
   AddTable(section.table, origin, html);
 }
 
 void AddSection(const ReportSection& section, const std::string& origin, std::string& html) {
   const std::string id = HtmlEscaped(IdOf(section)), title = HtmlEscaped(section.title);
-  const std::string lead = section.summary.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>", HtmlEscaped(section.summary));
+  const std::string lead = section.summary.empty() ? ""
+                                                   : fmt::format("<p class=\"lead\">{}</p>",
+                                                                 HtmlEscaped(section.summary));
   const std::string mood(MoodClass(section.mood));
   if (section.folded) {
-    html += fmt::format("<details class=\"card {}\" id=\"{}\"><summary><h2>{}</h2>{}</summary>\n", mood, id, title, lead);
+    html += fmt::format("<details class=\"card {}\" id=\"{}\"><summary><h2>{}</h2>{}</summary>\n",
+                        mood, id, title, lead);
   } else {
     html += fmt::format("<section class=\"{}{}\" id=\"{}\"><h2>{}</h2>{}\n", mood,
                         section.table.rows.size() > kLongTable ? " long" : "", id, title, lead);
@@ -136,9 +150,11 @@ void AddTiles(const Report& report, std::string& html) {
   html += "<ul class=\"tiles\">";
   for (const ReportTile& tile : report.tiles) {
     const std::string href = Href(tile.link, report.origin);
-    html += fmt::format("<li class=\"{}\">{}<span>{}</span><strong>{}</strong><small>{}</small>{}</li>\n", MoodClass(tile.mood),
-                        href.empty() ? "" : fmt::format("<a href=\"{}\">", href), HtmlEscaped(tile.label),
-                        HtmlEscaped(tile.value), HtmlEscaped(tile.note), href.empty() ? "" : "</a>");
+    html += fmt::format(
+        "<li class=\"{}\">{}<span>{}</span><strong>{}</strong><small>{}</small>{}</li>\n",
+        MoodClass(tile.mood), href.empty() ? "" : fmt::format("<a href=\"{}\">", href),
+        HtmlEscaped(tile.label), HtmlEscaped(tile.value), HtmlEscaped(tile.note),
+        href.empty() ? "" : "</a>");
   }
   html += "</ul>\n";
 }
@@ -153,20 +169,28 @@ std::string_view MoodWord(Mood mood) {
 std::string RenderReportHtml(const Report& report) {
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{0} · Faultline</title><style>{1}</style></head>"
-      "<body>\n<header class=\"{2}\"><div><div class=\"kicker\"><span>Faultline report</span><time>{3} UTC</time></div>"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{0} · "
+      "Faultline</title><style>{1}</style></head>"
+      "<body>\n<header class=\"{2}\"><div><div class=\"kicker\"><span>Faultline "
+      "report</span><time>{3} UTC</time></div>"
       "<h1>{0}</h1>",
-      HtmlEscaped(report.title), kReportStyle, MoodClass(report.mood), FormatTime(report.time_unix_ns).substr(0, 19).replace(10, 1, " "));
+      HtmlEscaped(report.title), kReportStyle, MoodClass(report.mood),
+      FormatTime(report.time_unix_ns).substr(0, 19).replace(10, 1, " "));
   const std::string_view word = MoodWord(report.mood);
-  html += fmt::format("<p class=\"verdict\">{}{}</p>",
-                      word.empty() ? "" : fmt::format("<b class=\"badge {}\">{}</b>", MoodClass(report.mood), word),
-                      HtmlEscaped(report.verdict));
-  if (!report.subtitle.empty()) html += fmt::format("<p class=\"note\">{}</p>", HtmlEscaped(report.subtitle));
+  html += fmt::format(
+      "<p class=\"verdict\">{}{}</p>",
+      word.empty() ? "" : fmt::format("<b class=\"badge {}\">{}</b>", MoodClass(report.mood), word),
+      HtmlEscaped(report.verdict));
+  if (!report.subtitle.empty())
+    html += fmt::format("<p class=\"note\">{}</p>", HtmlEscaped(report.subtitle));
   html += "</div></header>\n<main>\n";
   AddTiles(report, html);
   for (const ReportSection& section : report.sections) AddSection(section, report.origin, html);
-  html += fmt::format("<footer>Made by Faultline {} · this page is complete: it loads nothing and runs no script.</footer>\n"
-                      "</main></body></html>\n", HtmlEscaped(Version()));
+  html += fmt::format(
+      "<footer>Made by Faultline {} · this page is complete: it loads nothing and runs no "
+      "script.</footer>\n"
+      "</main></body></html>\n",
+      HtmlEscaped(Version()));
   return html;
 }
 

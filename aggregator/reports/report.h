@@ -1,5 +1,6 @@
-// A report as a document: tiles, sections of facts, tables, charts and sentences. Who makes one says what is in it; how
-// it looks as text, Markdown, HTML, JSON or YAML is decided once, in the render files.
+// A report as a document: tiles, sections of facts, tables, charts and sentences. Who makes one
+// says what is in it; how it looks as text, Markdown, HTML, JSON or YAML is decided once, in the
+// render files.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +28,16 @@ struct StripSpan {
 
 struct ReportCell {
   ReportCell() = default;
-  ReportCell(const char* the_text) : text(the_text) {}             // NOLINT(google-explicit-constructor)
-  ReportCell(std::string the_text) : text(std::move(the_text)) {}  // NOLINT(google-explicit-constructor)
-  ReportCell(std::string_view the_text) : text(the_text) {}        // NOLINT(google-explicit-constructor)
+  ReportCell(const char* the_text) : text(the_text) {}  // NOLINT(google-explicit-constructor)
+  ReportCell(std::string the_text)
+      : text(std::move(the_text)) {}                         // NOLINT(google-explicit-constructor)
+  ReportCell(std::string_view the_text) : text(the_text) {}  // NOLINT(google-explicit-constructor)
 
   std::string text;
-  std::string note;                // said more quietly, below
-  Mood mood = Mood::kPlain;        // not plain: shown as a badge
-  std::string link;                // evidence: a path of the API, or #id of a section
-  std::vector<StripSpan> strip;    // a life line instead of text
+  std::string note;              // said more quietly, below
+  Mood mood = Mood::kPlain;      // not plain: shown as a badge
+  std::string link;              // evidence: a path of the API, or #id of a section
+  std::vector<StripSpan> strip;  // a life line instead of text
 };
 
 struct ReportTable {
@@ -86,8 +88,8 @@ struct Report {
   std::vector<ReportSection> sections;
   std::vector<ReportTile> tiles;
   std::string subtitle;
-  std::string origin;            // http://host:port for links out of the page; empty: no links
-  boost::json::object machine;   // what programs want typed: joins the JSON and YAML
+  std::string origin;           // http://host:port for links out of the page; empty: no links
+  boost::json::object machine;  // what programs want typed: joins the JSON and YAML
 };
 
 // format: text, markdown, html, json, yaml. kInvalidArgument names the formats.

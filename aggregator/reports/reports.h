@@ -1,4 +1,5 @@
-// The reports there are. Each reads what it needs and says what it could not read; only an unknown node is an error.
+// The reports there are. Each reads what it needs and says what it could not read; only an unknown
+// node is an error.
 #pragma once
 
 #include <functional>
@@ -19,9 +20,9 @@ struct ReportSources {
   Store* store = nullptr;               // null: no measurements and events in the report
   GroundTruth* ground_truth = nullptr;  // null: no faults in it
   const Clock* clock = nullptr;
-  Checks* checks = nullptr;             // null: no conditions in it
-  Objects* objects = nullptr;           // null: no cluster checks in it
-  std::string origin;                   // http://host:port that links out of the page lead to; empty: no links
+  Checks* checks = nullptr;    // null: no conditions in it
+  Objects* objects = nullptr;  // null: no cluster checks in it
+  std::string origin;  // http://host:port that links out of the page lead to; empty: no links
 };
 
 Result<Report> MakeNodeReport(const std::string& node, const ReportSources& sources);

@@ -18,10 +18,13 @@ constexpr size_t kMaxEvents = 20;
 constexpr int64_t kEventWindowNs = 3600 * kNsPerSecond;
 constexpr int64_t kFaultWindowNs = int64_t{86400} * kNsPerSecond;
 
-std::string ClockText(int64_t unix_ns) { return unix_ns == 0 ? "-" : FormatTime(unix_ns).substr(11, 12); }
+std::string ClockText(int64_t unix_ns) {
+  return unix_ns == 0 ? "-" : FormatTime(unix_ns).substr(11, 12);
+}
 
 std::string SubjectText(const v1::Subject& subject) {
-  if (!subject.pod().empty()) return fmt::format("{}/{}/{}", subject.namespace_(), subject.pod(), subject.container());
+  if (!subject.pod().empty())
+    return fmt::format("{}/{}/{}", subject.namespace_(), subject.pod(), subject.container());
   if (!subject.container().empty()) return subject.container();
   if (!subject.cgroup().empty()) return subject.cgroup();
   if (subject.pid() != 0) return fmt::format("pid {} {}", subject.pid(), subject.comm());
@@ -30,7 +33,9 @@ std::string SubjectText(const v1::Subject& subject) {
 
 std::string ContainerName(const Labels& labels) {
   const std::string_view pod = LabelValue(labels, "pod");
-  if (!pod.empty()) return fmt::format("{}/{}/{}", LabelValue(labels, "namespace"), pod, LabelValue(labels, "container"));
+  if (!pod.empty())
+    return fmt::format("{}/{}/{}", LabelValue(labels, "namespace"), pod,
+                       LabelValue(labels, "container"));
   return std::string(LabelValue(labels, "id"));
 }
 
@@ -49,7 +54,8 @@ std::string Residue(const FaultLabel& label) {
 std::string UrlText(std::string_view text) {
   std::string encoded;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_';
     encoded += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return encoded;
@@ -74,8 +80,10 @@ std::string PromString(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') quoted += "\\n";
-    else quoted += c;
+    if (c == '\n')
+      quoted += "\\n";
+    else
+      quoted += c;
   }
   return quoted + "\"";
 }
@@ -90,7 +98,8 @@ std::optional<double> Measure(const ReportSources& sources, const std::string& e
 ReportSection FaultSection(const std::string& node, const ReportSources& sources) {
   ReportSection section;
   section.title = "Faults";
-  section.table.header = {"fault", "node", "target", "begin", "lasted", "effect", "residue", "experiment"};
+  section.table.header = {"fault",  "node",   "target",  "begin",
+                          "lasted", "effect", "residue", "experiment"};
   if (sources.ground_truth == nullptr) {
     section.summary = "Ground truth is not available here.";
     return section;
@@ -98,23 +107,28 @@ ReportSection FaultSection(const std::string& node, const ReportSources& sources
   const int64_t now = sources.clock->UnixNs();
   size_t in_force = 0, with_residue = 0, total = 0;
   std::vector<FaultLabel> labels = sources.ground_truth->Between(now - kFaultWindowNs, now);
-  std::erase_if(labels, [&](const FaultLabel& label) { return !node.empty() && label.node != node; });
+  std::erase_if(labels,
+                [&](const FaultLabel& label) { return !node.empty() && label.node != node; });
   std::ranges::stable_sort(labels, [](const FaultLabel& a, const FaultLabel& b) {
     const bool a_on = a.end_unix_ns == 0, b_on = b.end_unix_ns == 0;
     return a_on != b_on ? a_on : a.begin_unix_ns > b.begin_unix_ns;
   });
   for (const FaultLabel& label : labels) {
-    const bool on = label.end_unix_ns == 0 && label.begin_unix_ns != 0 && label.phase != v1::FAULT_PHASE_FAILED;
+    const bool on =
+        label.end_unix_ns == 0 && label.begin_unix_ns != 0 && label.phase != v1::FAULT_PHASE_FAILED;
     ++total;
     in_force += on;
     with_residue += !label.residue.empty();
     if (section.table.rows.size() >= kMaxRows) continue;
-    section.table.rows.push_back({label.fault, label.node, SubjectText(label.target), ClockText(label.begin_unix_ns),
-                                  on ? "in force" : DurationText(label.end_unix_ns - label.begin_unix_ns),
-                                  std::string(VerdictName(label.effect.verdict())), Residue(label), label.experiment});
+    section.table.rows.push_back(
+        {label.fault, label.node, SubjectText(label.target), ClockText(label.begin_unix_ns),
+         on ? "in force" : DurationText(label.end_unix_ns - label.begin_unix_ns),
+         std::string(VerdictName(label.effect.verdict())), Residue(label), label.experiment});
   }
-  section.summary = total == 0 ? "None in the last day."
-                               : fmt::format("{} in the last day, {} in force, {} left something behind.", total, in_force, with_residue);
+  section.summary = total == 0
+                        ? "None in the last day."
+                        : fmt::format("{} in the last day, {} in force, {} left something behind.",
+                                      total, in_force, with_residue);
   section.mood = with_residue > 0 ? Mood::kBad : in_force > 0 ? Mood::kWarning : Mood::kGood;
   return section;
 }
@@ -142,10 +156,13 @@ ReportSection EventSection(const std::string& node, const ReportSources& sources
   for (const auto& [type, count] : counts) section.facts.emplace_back(type, std::to_string(count));
   for (size_t i = mine.size(); i > 0 && section.table.rows.size() < kMaxEvents; --i) {
     const StoredEvent& stored = *mine[i - 1];
-    section.table.rows.push_back({ClockText(stored.event.time_unix_ns()), stored.node, stored.event.type(),
-                                  SubjectText(stored.event.subject()), stored.event.message().substr(0, 160)});
+    section.table.rows.push_back({ClockText(stored.event.time_unix_ns()), stored.node,
+                                  stored.event.type(), SubjectText(stored.event.subject()),
+                                  stored.event.message().substr(0, 160)});
   }
-  section.summary = counts.empty() ? "None in the last hour." : "Of the last hour, by type; the newest that are not exec or exit.";
+  section.summary = counts.empty()
+                        ? "None in the last hour."
+                        : "Of the last hour, by type; the newest that are not exec or exit.";
   if (counts.contains("oom_kill")) section.mood = Mood::kWarning;
   return section;
 }
@@ -161,17 +178,19 @@ ReportSection ContainerSection(const std::string& node, const ReportSources& sou
   const std::string matcher = node.empty() ? "" : fmt::format("node={}", PromString(node));
   const std::string by = "sum by (node, namespace, pod, container, id)";
   std::map<std::string, Use> uses;
-  const auto read = [&](const std::string& expression, double Use::*figure) {
+  const auto read = [&](const std::string& expression, double Use::* figure) {
     for (const ResultSeries& series : Query(sources, expression)) {
       if (series.samples.empty()) continue;
-      const std::string name = ContainerName(series.labels), where(LabelValue(series.labels, "node"));
+      const std::string name = ContainerName(series.labels),
+                        where(LabelValue(series.labels, "node"));
       Use& use = uses[where + "\n" + name];
       use.container = name;
       use.node = where;
       use.*figure = series.samples.back().value;
     }
   };
-  read(fmt::format("{} (rate(container_cpu_usage_seconds_total{{{}}}[1m]))", by, matcher), &Use::cores);
+  read(fmt::format("{} (rate(container_cpu_usage_seconds_total{{{}}}[1m]))", by, matcher),
+       &Use::cores);
   read(fmt::format("{} (container_memory_working_set_bytes{{{}}})", by, matcher), &Use::bytes);
   std::vector<Use> sorted;
   for (auto& [key, use] : uses) sorted.push_back(std::move(use));
@@ -179,10 +198,12 @@ ReportSection ContainerSection(const std::string& node, const ReportSources& sou
     return a.cores != b.cores ? a.cores > b.cores : a.bytes > b.bytes;
   });
   section.summary = sorted.empty() ? "No container has been measured in the last minutes."
-                                   : fmt::format("The first {} of {}.", std::min(kMaxRows, sorted.size()), sorted.size());
+                                   : fmt::format("The first {} of {}.",
+                                                 std::min(kMaxRows, sorted.size()), sorted.size());
   if (sorted.size() > kMaxRows) sorted.resize(kMaxRows);
   for (const Use& use : sorted) {
-    section.table.rows.push_back({use.container, use.node, use.cores < 0 ? "-" : fmt::format("{:.3f}", use.cores),
+    section.table.rows.push_back({use.container, use.node,
+                                  use.cores < 0 ? "-" : fmt::format("{:.3f}", use.cores),
                                   use.bytes < 0 ? "-" : BytesText(use.bytes)});
   }
   return section;

@@ -20,7 +20,8 @@ ReportSection ClusterCheckSection(const ReportSources& sources);
 ReportSection OutlierSection(const ReportSources& sources);
 // The last day in curves.
 ReportSection ChartSection(const std::string& node, const ReportSources& sources);
-// What was dropped, lost or unreadable in the last day, by what counted it; of one node, or of all (empty).
+// What was dropped, lost or unreadable in the last day, by what counted it; of one node, or of all
+// (empty).
 ReportSection LossSection(const std::string& node, const ReportSources& sources);
 // value of a PromQL expression at now; nullopt if there is none.
 std::optional<double> Measure(const ReportSources& sources, const std::string& expression);

@@ -1,4 +1,5 @@
-// A week of a rule is a line of 84 cells of two hours, each as bad as the worst run in it; equal neighbours are one.
+// A week of a rule is a line of 84 cells of two hours, each as bad as the worst run in it; equal
+// neighbours are one.
 #include <algorithm>
 #include <array>
 
@@ -51,7 +52,8 @@ std::vector<StripSpan> Joined(const Cells& cells, int64_t begin_ms) {
 
 // Calls `visit` with each matching series and its samples of the week.
 template <typename Visit>
-void EachSeries(const ReportSources& sources, std::string_view metric, const std::string& node, Visit visit) {
+void EachSeries(const ReportSources& sources, std::string_view metric, const std::string& node,
+                Visit visit) {
   if (sources.store == nullptr) return;
   const int64_t end_ms = sources.clock->UnixNs() / kNsPerMs;
   const LabelMatcher matchers[] = {{LabelMatcher::Op::kEqual, "__name__", std::string(metric)},
@@ -67,44 +69,53 @@ void EachSeries(const ReportSources& sources, std::string_view metric, const std
 
 }  // namespace
 
-std::map<std::string, std::vector<StripSpan>> VerdictStrips(const NodeHealth& health, const ReportSources& sources) {
+std::map<std::string, std::vector<StripSpan>> VerdictStrips(const NodeHealth& health,
+                                                            const ReportSources& sources) {
   std::map<std::string, std::vector<StripSpan>> strips;
-  EachSeries(sources, "faultline_check_verdict", health.node(),
-             [&](const Labels& labels, const std::vector<Sample>& samples, int64_t begin_ms, int64_t end_ms) {
-    const std::string rule(LabelValue(labels, "rule"));
-    const auto known = health.rules().find(rule);
-    if (known == health.rules().end()) return;
-    const v1::CheckResult& last = known->second.last();
-    // A verdict holds until the next one, but for no longer than two turns.
-    const int64_t holds_ms = std::max(2 * last.interval_ms(), kCellMs / 2);
-    Cells cells{};
-    for (size_t i = 0; i < samples.size(); ++i) {
-      if (IsStale(samples[i].value)) continue;
-      const int64_t next_ms = i + 1 < samples.size() ? samples[i + 1].time_ms - 1 : end_ms;
-      const auto verdict = static_cast<v1::CheckVerdict>(static_cast<int>(samples[i].value));
-      Mark(cells, begin_ms, samples[i].time_ms, std::min(next_ms, samples[i].time_ms + holds_ms), MoodOf(verdict, last.level()));
-    }
-    strips[rule] = Joined(cells, begin_ms);
-  });
+  EachSeries(
+      sources, "faultline_check_verdict", health.node(),
+      [&](const Labels& labels, const std::vector<Sample>& samples, int64_t begin_ms,
+          int64_t end_ms) {
+        const std::string rule(LabelValue(labels, "rule"));
+        const auto known = health.rules().find(rule);
+        if (known == health.rules().end()) return;
+        const v1::CheckResult& last = known->second.last();
+        // A verdict holds until the next one, but for no longer than two turns.
+        const int64_t holds_ms = std::max(2 * last.interval_ms(), kCellMs / 2);
+        Cells cells{};
+        for (size_t i = 0; i < samples.size(); ++i) {
+          if (IsStale(samples[i].value)) continue;
+          const int64_t next_ms = i + 1 < samples.size() ? samples[i + 1].time_ms - 1 : end_ms;
+          const auto verdict = static_cast<v1::CheckVerdict>(static_cast<int>(samples[i].value));
+          Mark(cells, begin_ms, samples[i].time_ms,
+               std::min(next_ms, samples[i].time_ms + holds_ms), MoodOf(verdict, last.level()));
+        }
+        strips[rule] = Joined(cells, begin_ms);
+      });
   return strips;
 }
 
 std::vector<StripSpan> ConditionStrip(const std::string& node, const ReportSources& sources) {
   Cells cells{};
   int64_t week_begin_ms = 0;
-  EachSeries(sources, "faultline_condition", node,
-             [&](const Labels& labels, const std::vector<Sample>& samples, int64_t begin_ms, int64_t end_ms) {
-    constexpr int64_t kHoldsMs = 150'000;
-    week_begin_ms = begin_ms;
-    const std::string_view level = LabelValue(labels, "level");
-    const Mood bad = level == "critical" || level == "fatal" ? Mood::kBad : Mood::kWarning;
-    for (size_t i = 0; i < samples.size(); ++i) {
-      if (IsStale(samples[i].value)) continue;
-      const int64_t next_ms = i + 1 < samples.size() ? samples[i + 1].time_ms - 1 : end_ms;
-      const Mood mood = samples[i].value > 0 ? bad : samples[i].value < 0 ? Mood::kUnknown : Mood::kGood;
-      Mark(cells, begin_ms, samples[i].time_ms, std::min(next_ms, samples[i].time_ms + kHoldsMs), mood);
-    }
-  });
+  EachSeries(
+      sources, "faultline_condition", node,
+      [&](const Labels& labels, const std::vector<Sample>& samples, int64_t begin_ms,
+          int64_t end_ms) {
+        constexpr int64_t kHoldsMs = 150'000;
+        week_begin_ms = begin_ms;
+        const std::string_view level = LabelValue(labels, "level");
+        const Mood bad = level == "critical" || level == "fatal" ? Mood::kBad : Mood::kWarning;
+        for (size_t i = 0; i < samples.size(); ++i) {
+          if (IsStale(samples[i].value)) continue;
+          const int64_t next_ms = i + 1 < samples.size() ? samples[i + 1].time_ms - 1 : end_ms;
+          const Mood mood = samples[i].value > 0   ? bad
+                            : samples[i].value < 0 ? Mood::kUnknown
+                                                   : Mood::kGood;
+          Mark(cells, begin_ms, samples[i].time_ms,
+               std::min(next_ms, samples[i].time_ms + kHoldsMs), mood);
+        }
+      });
   return week_begin_ms == 0 ? std::vector<StripSpan>() : Joined(cells, week_begin_ms);
 }
 

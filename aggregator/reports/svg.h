@@ -1,4 +1,5 @@
-// Curves and life lines as inline SVG. Colours are classes of the page's style, so that light, dark and paper are one.
+// Curves and life lines as inline SVG. Colours are classes of the page's style, so that light, dark
+// and paper are one.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// What checks bring and people write about them: a node's memory, results in any order, priorities, schedules, report text. Nothing
-// crashes; what is bounded stays bounded; a page never gets markup that a check wrote.
+// What checks bring and people write about them: a node's memory, results in any order, priorities,
+// schedules, report text. Nothing crashes; what is bounded stays bounded; a page never gets markup
+// that a check wrote.
 #include <cstdint>
 #include <string_view>
 
@@ -13,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace faultline;
   const std::string_view text(reinterpret_cast<const char*>(bytes), size);
   const auto table = PriorityTable::Parse(text, "p.conf");
-  FAULTLINE_ASSERT(table || table.error().message.starts_with("p.conf:"), "an error names its line");
+  FAULTLINE_ASSERT(table || table.error().message.starts_with("p.conf:"),
+                   "an error names its line");
   if (const auto schedule = CronSchedule::Parse(text.substr(0, 100))) {
     const int64_t now = 1'800'000'000 * kNsPerSecond;
     const auto next = schedule->Next(now);
@@ -23,9 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (memory.ParseFromArray(bytes, static_cast<int>(size))) {
     NodeHealth health = NodeHealth::FromMemory(memory);
     int64_t now = 1'800'000'000 * kNsPerSecond;
-    for (const v1::RuleMemory& rule : memory.rules()) health.Take(rule.last(), now += kNsPerSecond, {});
+    for (const v1::RuleMemory& rule : memory.rules())
+      health.Take(rule.last(), now += kNsPerSecond, {});
     health.Tick(now + 3600 * kNsPerSecond, {});
-    FAULTLINE_ASSERT(health.changes().size() <= 300u + static_cast<size_t>(memory.changes_size()), "changes are bounded");
+    FAULTLINE_ASSERT(health.changes().size() <= 300u + static_cast<size_t>(memory.changes_size()),
+                     "changes are bounded");
   }
   Report report;
   report.title = std::string(text);

@@ -1,6 +1,8 @@
-// Makes a store with a week of a node's life (60 checks, host metrics, faults, conditions that came and went), and writes the
-// reports of the node and of its cluster into a folder, in every format. Prints how long each took and how large it is.
-//   report_sample FOLDER [seconds between runs of a check, default 60] [seconds between samples, default 15]
+// Makes a store with a week of a node's life (60 checks, host metrics, faults, conditions that came
+// and went), and writes the reports of the node and of its cluster into a folder, in every format.
+// Prints how long each took and how large it is.
+//   report_sample FOLDER [seconds between runs of a check, default 60] [seconds between samples,
+//   default 15]
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -28,16 +30,19 @@ struct CheckRow {
 
 constexpr CheckRow kChecks[] = {
     {"cpu", "mce", "CpuUnhealthy", v1::CHECK_LEVEL_CRITICAL, "no machine check exception"},
-    {"cpu", "edac", "MemoryUnhealthy", v1::CHECK_LEVEL_CRITICAL, "0 uncorrected, 3 corrected errors"},
+    {"cpu", "edac", "MemoryUnhealthy", v1::CHECK_LEVEL_CRITICAL,
+     "0 uncorrected, 3 corrected errors"},
     {"cpu", "frequency", "CpuFrequencyLow", v1::CHECK_LEVEL_WARNING, "2.60 GHz of 2.60 GHz"},
     {"cpu", "throttling", "CpuThrottled", v1::CHECK_LEVEL_WARNING, "not throttled"},
     {"cpu", "lockups", "CpuLockup", v1::CHECK_LEVEL_FATAL, "no lockup since boot"},
-    {"memory", "capacity", "MemoryCapacityChanged", v1::CHECK_LEVEL_CRITICAL, "251.5 GiB of 251.5 GiB"},
+    {"memory", "capacity", "MemoryCapacityChanged", v1::CHECK_LEVEL_CRITICAL,
+     "251.5 GiB of 251.5 GiB"},
     {"memory", "oom", "SystemOom", v1::CHECK_LEVEL_CRITICAL, "none in the last hour"},
     {"memory", "numa_balance", "NumaUnbalanced", v1::CHECK_LEVEL_WARNING, "nodes differ by 4 %"},
     {"disk", "space", "DiskPressure", v1::CHECK_LEVEL_CRITICAL, "/ 41 %, /var 62 %"},
     {"disk", "inodes", "InodePressure", v1::CHECK_LEVEL_WARNING, "/ 8 %, /var 11 %"},
-    {"disk", "read_only", "ReadonlyFilesystem", v1::CHECK_LEVEL_FATAL, "no file system turned read-only"},
+    {"disk", "read_only", "ReadonlyFilesystem", v1::CHECK_LEVEL_FATAL,
+     "no file system turned read-only"},
     {"disk", "smart", "DiskUnhealthy", v1::CHECK_LEVEL_CRITICAL, "4 disks pass"},
     {"disk", "nvme_life", "NvmeWearHigh", v1::CHECK_LEVEL_WARNING, "nvme0n1 12 % used"},
     {"disk", "latency", "DiskSlow", v1::CHECK_LEVEL_WARNING, "nvme0n1 0.21 ms"},
@@ -86,7 +91,8 @@ constexpr CheckRow kChecks[] = {
     {"gpfs", "state", "GpfsDown", v1::CHECK_LEVEL_FATAL, ""},
     {"logs", "nccl", "NcclErrors", v1::CHECK_LEVEL_WARNING, "no pattern matched"},
     {"ib", "check_ib_mount", "IBDeviceMountFailed", v1::CHECK_LEVEL_CRITICAL, "mounted"},
-    {"nagios", "check_load", "LoadHigh", v1::CHECK_LEVEL_WARNING, "OK - load average: 1.12, 0.98, 0.91"},
+    {"nagios", "check_load", "LoadHigh", v1::CHECK_LEVEL_WARNING,
+     "OK - load average: 1.12, 0.98, 0.91"},
 };
 static_assert(std::size(kChecks) == 60);
 
@@ -100,21 +106,29 @@ struct Episode {
   const char* device;
 };
 constexpr Episode kEpisodes[] = {
-    {46, 5.2, 0, v1::CHECK_VERDICT_PROBLEM, "link 3 of GPU 5 is inactive", "Drain the node, reset GPU 5; if the link stays down, have the NVLink bridge looked at.",
+    {46, 5.2, 0, v1::CHECK_VERDICT_PROBLEM, "link 3 of GPU 5 is inactive",
+     "Drain the node, reset GPU 5; if the link stays down, have the NVLink bridge looked at.",
      "GPU-5f0c2b7e"},
-    {8, 1.4, 0, v1::CHECK_VERDICT_PROBLEM, "/var is 93 % full (limit 90 %), full in about 9 h at this rate",
+    {8, 1.4, 0, v1::CHECK_VERDICT_PROBLEM,
+     "/var is 93 % full (limit 90 %), full in about 9 h at this rate",
      "Delete old container images: crictl rmi --prune", "/var"},
-    {27, 30, 0, v1::CHECK_VERDICT_DEGRADED, "offset 2.4 ms (warn above 1 ms)", "See whether chrony reaches its servers: chronyc sources", ""},
+    {27, 30, 0, v1::CHECK_VERDICT_DEGRADED, "offset 2.4 ms (warn above 1 ms)",
+     "See whether chrony reaches its servers: chronyc sources", ""},
     {13, 76, 71, v1::CHECK_VERDICT_PROBLEM, "nvme1n1 48 ms (usual 0.3 ms)", "", "nvme1n1"},
     {21, 50, 48.5, v1::CHECK_VERDICT_TIMEOUT, "no answer within 5 s", "", ""},
     {17, 130, 118, v1::CHECK_VERDICT_PROBLEM, "eth1 is 1500, bond0 is 9000", "", "eth1"},
-    {35, 3.1, 0, v1::CHECK_VERDICT_UNKNOWN, "<script>alert(1)</script> prlimit: permission denied", "", ""},
+    {35, 3.1, 0, v1::CHECK_VERDICT_UNKNOWN, "<script>alert(1)</script> prlimit: permission denied",
+     "", ""},
 };
 
 v1::CheckResult ResultAt(size_t i, int64_t at, int64_t end, int64_t interval_ns) {
   const CheckRow& row = kChecks[i];
   v1::CheckResult result;
-  result.set_rule(fmt::format("{}/{}/{}", i < 58 ? "builtin" : row.module[0] == 'n' ? "nagios" : "aegis", row.module, row.item));
+  result.set_rule(fmt::format("{}/{}/{}",
+                              i < 58                 ? "builtin"
+                              : row.module[0] == 'n' ? "nagios"
+                                                     : "aegis",
+                              row.module, row.item));
   result.set_module(row.module);
   result.set_item(row.item);
   result.set_condition(row.condition);
@@ -140,15 +154,21 @@ v1::CheckResult ResultAt(size_t i, int64_t at, int64_t end, int64_t interval_ns)
 void Append(Store& store, AppendBatch batch) {
   std::promise<Result<void>> done;
   store.Append(std::move(batch), [&](Result<void> result) { done.set_value(std::move(result)); });
-  if (const auto kept = done.get_future().get(); !kept) std::fprintf(stderr, "%s\n", kept.error().message.c_str());
+  if (const auto kept = done.get_future().get(); !kept)
+    std::fprintf(stderr, "%s\n", kept.error().message.c_str());
 }
 
-void FillChecks(Store& store, const std::string& node, int64_t end, int64_t interval_ns, bool healthy) {
+void FillChecks(Store& store, const std::string& node, int64_t end, int64_t interval_ns,
+                bool healthy) {
   NodeHealth health(node);
   std::vector<SeriesId> series;
   for (size_t i = 0; i < std::size(kChecks); ++i) {
     const v1::CheckResult result = ResultAt(i, 0, 0, interval_ns);
-    Labels labels = {{"__name__", "faultline_check_verdict"}, {"node", node}, {"rule", result.rule()}, {"module", result.module()}, {"item", result.item()}};
+    Labels labels = {{"__name__", "faultline_check_verdict"},
+                     {"node", node},
+                     {"rule", result.rule()},
+                     {"module", result.module()},
+                     {"item", result.item()}};
     SortLabels(labels);
     series.push_back(store.InternSeries(labels, {v1::METRIC_TYPE_GAUGE, ""}).value());
   }
@@ -160,7 +180,8 @@ void FillChecks(Store& store, const std::string& node, int64_t end, int64_t inte
       health.Take(result, at, {});
       batch.samples.push_back({series[i], at / kNsPerMs, static_cast<double>(result.verdict())});
     }
-    if (batch.samples.size() > 100'000 || at + interval_ns > end) Append(store, std::exchange(batch, {}));
+    if (batch.samples.size() > 100'000 || at + interval_ns > end)
+      Append(store, std::exchange(batch, {}));
   }
   health.TakeFacts("b1", {{"kernel", "6.1.0-21-amd64"}}, end - 40 * 3600 * kNsPerSecond);
   health.TakeFacts("b2", {{"kernel", "6.1.0-22-amd64"}}, end - 39 * 3600 * kNsPerSecond);
@@ -170,7 +191,7 @@ void FillChecks(Store& store, const std::string& node, int64_t end, int64_t inte
 void FillMetrics(Store& store, const std::string& node, int64_t end, int64_t step_ns) {
   struct Metric {
     Labels labels;
-    double rate;   // of a counter; 0: a gauge
+    double rate;  // of a counter; 0: a gauge
     double value;
   };
   std::vector<Metric> metrics = {
@@ -182,16 +203,28 @@ void FillMetrics(Store& store, const std::string& node, int64_t end, int64_t ste
       {{{"__name__", "node_pressure_memory_waiting_seconds_total"}}, 0.001, 0},
       {{{"__name__", "node_disk_written_bytes_total"}, {"device", "nvme0n1"}}, 12e6, 0},
       {{{"__name__", "node_network_receive_bytes_total"}, {"device", "bond0"}}, 95e6, 0},
-      {{{"__name__", "node_filesystem_avail_bytes"}, {"fstype", "ext4"}, {"mountpoint", "/var"}}, 0, 7e9},
-      {{{"__name__", "node_filesystem_size_bytes"}, {"fstype", "ext4"}, {"mountpoint", "/var"}}, 0, 100e9},
+      {{{"__name__", "node_filesystem_avail_bytes"}, {"fstype", "ext4"}, {"mountpoint", "/var"}},
+       0,
+       7e9},
+      {{{"__name__", "node_filesystem_size_bytes"}, {"fstype", "ext4"}, {"mountpoint", "/var"}},
+       0,
+       100e9},
       {{{"__name__", "faultline_log_lost_bytes_total"}, {"reason", "rotated_away"}}, 0, 0},
   };
-  for (int cpu = 0; cpu < 16; ++cpu) metrics.push_back({{{"__name__", "node_cpu_seconds_total"}, {"cpu", std::to_string(cpu)}, {"mode", "idle"}}, 0.8, 0});
+  for (int cpu = 0; cpu < 16; ++cpu)
+    metrics.push_back(
+        {{{"__name__", "node_cpu_seconds_total"}, {"cpu", std::to_string(cpu)}, {"mode", "idle"}},
+         0.8,
+         0});
   std::vector<SeriesId> series;
   for (Metric& metric : metrics) {
     metric.labels.emplace_back("node", node);
     SortLabels(metric.labels);
-    series.push_back(store.InternSeries(metric.labels, {metric.rate > 0 ? v1::METRIC_TYPE_COUNTER : v1::METRIC_TYPE_GAUGE, ""}).value());
+    series.push_back(
+        store
+            .InternSeries(metric.labels,
+                          {metric.rate > 0 ? v1::METRIC_TYPE_COUNTER : v1::METRIC_TYPE_GAUGE, ""})
+            .value());
   }
   std::mt19937 random(1);
   std::uniform_real_distribution<double> noise(0.8, 1.2);
@@ -202,14 +235,18 @@ void FillMetrics(Store& store, const std::string& node, int64_t end, int64_t ste
     const double day = 1 + 0.8 * std::sin((hour - 9) / 24 * 6.2832);
     for (size_t i = 0; i < metrics.size(); ++i) {
       Metric& metric = metrics[i];
-      double value = metric.value * (metric.labels[0].second == "node_load1" ? day * noise(random) : 1);
+      double value =
+          metric.value * (metric.labels[0].second == "node_load1" ? day * noise(random) : 1);
       if (metric.rate > 0) {
-        const double idle = LabelValue(metric.labels, "mode") == "idle" ? std::min(1.0, 1 - 0.25 * day * noise(random)) : metric.rate * day * noise(random);
+        const double idle = LabelValue(metric.labels, "mode") == "idle"
+                                ? std::min(1.0, 1 - 0.25 * day * noise(random))
+                                : metric.rate * day * noise(random);
         value = metric.value += std::max(0.0, idle) * step_s;
       }
       batch.samples.push_back({series[i], at / kNsPerMs, std::round(value * 1000) / 1000});
     }
-    if (batch.samples.size() > 100'000 || at + step_ns > end) Append(store, std::exchange(batch, {}));
+    if (batch.samples.size() > 100'000 || at + step_ns > end)
+      Append(store, std::exchange(batch, {}));
   }
 }
 
@@ -228,8 +265,11 @@ void AddNode(Fleet& fleet, const std::string& node, const char* kernel) {
   facts["cpus"] = "16";
   facts["memory_bytes"] = "270000000000";
   facts["agent_version"] = "0.1.0";
-  for (const auto& [kind, name, reason] : {std::tuple{"collector", "cpu", ""}, {"collector", "memory", ""}, {"probe", "tcp", ""},
-                                           {"probe", "syscalls", "the kernel has no BTF"}, {"fault", "network_delay", "sch_netem is not there"}}) {
+  for (const auto& [kind, name, reason] : {std::tuple{"collector", "cpu", ""},
+                                           {"collector", "memory", ""},
+                                           {"probe", "tcp", ""},
+                                           {"probe", "syscalls", "the kernel has no BTF"},
+                                           {"fault", "network_delay", "sch_netem is not there"}}) {
     v1::LeafStatus& leaf = *inventory.add_leaves();
     leaf.set_kind(kind);
     leaf.set_name(name);
@@ -244,7 +284,8 @@ void Write(const std::string& folder, const std::string& name, Make make) {
   for (const char* format : {"html", "text", "markdown", "json", "yaml"}) {
     const auto begin = std::chrono::steady_clock::now();
     const Result<Report> report = make();
-    const Result<std::string> text = report ? RenderReport(*report, format) : std::unexpected(report.error());
+    const Result<std::string> text =
+        report ? RenderReport(*report, format) : std::unexpected(report.error());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     if (!text) {
       std::fprintf(stderr, "%s %s: %s\n", name.c_str(), format, text.error().message.c_str());
@@ -271,23 +312,29 @@ int Run(const std::string& folder, int64_t check_ns, int64_t sample_ns) {
   AddNode(fleet, node, "6.1.0-22-amd64");
   AddNode(fleet, "gpu-node-018", "6.1.0-21-amd64");
   GroundTruth truth(store->get());
-  for (const auto& [fault, from_h, to_h] : {std::tuple{"cpu_stress", 7.0, 6.5}, {"network_delay", 3.0, 2.2}, {"disk_fill", 0.5, 0.0}}) {
+  for (const auto& [fault, from_h, to_h] :
+       {std::tuple{"cpu_stress", 7.0, 6.5}, {"network_delay", 3.0, 2.2}, {"disk_fill", 0.5, 0.0}}) {
     FaultLabel label;
     label.uid = fault;
     label.fault = fault;
     label.node = node;
-    label.experiment = std::string("default/try-") + (fault[0] == 'c' ? "cpu" : fault[0] == 'n' ? "net" : "disk");
+    label.experiment = std::string("default/try-") + (fault[0] == 'c'   ? "cpu"
+                                                      : fault[0] == 'n' ? "net"
+                                                                        : "disk");
     label.begin_unix_ns = end - static_cast<int64_t>(from_h * 3600e9);
     label.end_unix_ns = to_h == 0 ? 0 : end - static_cast<int64_t>(to_h * 3600e9);
     label.phase = to_h == 0 ? v1::FAULT_PHASE_VERIFIED : v1::FAULT_PHASE_RECOVERED;
     label.effect.set_verdict(v1::VERDICT_TRUE);
     label.source = "imported";
-    if (const auto added = truth.Add(label); !added) std::fprintf(stderr, "%s\n", added.error().message.c_str());
+    if (const auto added = truth.Add(label); !added)
+      std::fprintf(stderr, "%s\n", added.error().message.c_str());
   }
   SelfMetrics metrics;
   Checks checks(store->get(), &fleet, &metrics, &clock, {});
-  if (const auto loaded = checks.Load(); !loaded) return std::fprintf(stderr, "%s\n", loaded.error().message.c_str()), 1;
-  const ReportSources sources{&fleet, store->get(), &truth, &clock, &checks, nullptr, "http://127.0.0.1:8710"};
+  if (const auto loaded = checks.Load(); !loaded)
+    return std::fprintf(stderr, "%s\n", loaded.error().message.c_str()), 1;
+  const ReportSources sources{&fleet,  store->get(),           &truth, &clock, &checks,
+                              nullptr, "http://127.0.0.1:8710"};
   Write(folder, "node", [&] { return MakeNodeReport(node, sources); });
   Write(folder, "cluster", [&] { return MakeClusterReport(sources); });
   return 0;
@@ -297,9 +344,11 @@ int Run(const std::string& folder, int64_t check_ns, int64_t sample_ns) {
 }  // namespace faultline
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fprintf(stderr, "report_sample FOLDER [check seconds] [sample seconds]\n"), 2;
+  if (argc < 2)
+    return std::fprintf(stderr, "report_sample FOLDER [check seconds] [sample seconds]\n"), 2;
   const auto seconds = [&](int at, int64_t otherwise) {
-    return (argc > at ? faultline::ParseInt(argv[at]).value_or(otherwise) : otherwise) * faultline::kNsPerSecond;
+    return (argc > at ? faultline::ParseInt(argv[at]).value_or(otherwise) : otherwise) *
+           faultline::kNsPerSecond;
   };
   return faultline::Run(argv[1], seconds(2, 60), seconds(3, 15));
 }

@@ -1,7 +1,8 @@
-// /api/v1/checks: what nodes' checks found, what conditions hold, the history of one rule, and what matters how much.
+// /api/v1/checks: what nodes' checks found, what conditions hold, the history of one rule, and what
+// matters how much.
+#include "aggregator/checks/checks.h"
 #include "aggregator/api/routes/json_forms.h"
 #include "aggregator/api/routes/routes.h"
-#include "aggregator/checks/checks.h"
 #include "aggregator/reports/health_sections.h"
 #include "common/text.h"
 
@@ -43,7 +44,8 @@ json::object ResultJson(const StoredCheck& stored) {
   if (result.has_exit_code()) object["exitCode"] = result.exit_code();
   json::array perfdata;
   for (const v1::Perfdata& figure : result.perfdata()) {
-    perfdata.push_back({{"label", figure.label()}, {"value", figure.value()}, {"unit", figure.unit()}});
+    perfdata.push_back(
+        {{"label", figure.label()}, {"value", figure.value()}, {"unit", figure.unit()}});
   }
   if (!perfdata.empty()) object["perfdata"] = std::move(perfdata);
   return object;
@@ -52,7 +54,8 @@ json::object ResultJson(const StoredCheck& stored) {
 std::vector<NodeHealth> Chosen(const Request& request, const Checks& checks) {
   const std::string node(request.Parameter("node"));
   std::vector<NodeHealth> nodes = checks.Nodes();
-  if (!node.empty()) std::erase_if(nodes, [&](const NodeHealth& health) { return health.node() != node; });
+  if (!node.empty())
+    std::erase_if(nodes, [&](const NodeHealth& health) { return health.node() != node; });
   return nodes;
 }
 
@@ -69,7 +72,8 @@ Result<Reply> CheckStates(const Request& request, ApiContext& context) {
 
 Result<Reply> Conditions(const Request& request, ApiContext& context) {
   FAULTLINE_ASSIGN(Checks* const checks, ChecksOf(context));
-  return SuccessReply(ConditionsJson(RankConditions(Chosen(request, *checks), checks->priorities())));
+  return SuccessReply(
+      ConditionsJson(RankConditions(Chosen(request, *checks), checks->priorities())));
 }
 
 Result<Reply> CheckResults(const Request& request, ApiContext& context) {
@@ -81,7 +85,8 @@ Result<Reply> CheckResults(const Request& request, ApiContext& context) {
   };
   FAULTLINE_ASSIGN(const int64_t begin, moment("start", now - kDayNs));
   FAULTLINE_ASSIGN(const int64_t end, moment("end", now + kDayNs));
-  const std::string_view node = request.Parameter("node"), rule = request.Parameter("rule"), command = request.Parameter("command");
+  const std::string_view node = request.Parameter("node"), rule = request.Parameter("rule"),
+                         command = request.Parameter("command");
   FAULTLINE_ASSIGN(const std::vector<StoredCheck> stored,
                    node.empty() ? context.store->Checks(begin, end, kMaxScanned)
                                 : context.store->CheckHistory(node, rule, begin, end, kMaxResults));

@@ -26,7 +26,8 @@ class ChecksRoutesTest : public ::testing::Test {
     result.set_level(v1::CHECK_LEVEL_CRITICAL);
     result.set_started_unix_ns(clock_.UnixNs());
     health.Take(result, clock_.UnixNs(), {});
-    EXPECT_TRUE(store_.PutDocument("node_health", "n1", health.ToMemory(clock_.UnixNs()).SerializeAsString()));
+    EXPECT_TRUE(store_.PutDocument("node_health", "n1",
+                                   health.ToMemory(clock_.UnixNs()).SerializeAsString()));
     EXPECT_TRUE(checks_.Load());
     context_.checks = &checks_;
     context_.fleet = &fleet_;
@@ -56,7 +57,8 @@ TEST_F(ChecksRoutesTest, ChecksAndConditions) {
   const std::string conditions = Call("GET", "/api/v1/checks/conditions")->body;
   EXPECT_THAT(conditions, HasSubstr("\"type\":\"DiskPressure\",\"status\":\"True\""));
   EXPECT_THAT(conditions, HasSubstr("\"priority\":50"));
-  EXPECT_EQ(Call("GET", "/api/v1/checks/results").error().code, ErrorCode::kUnsupported) << "this store keeps documents only";
+  EXPECT_EQ(Call("GET", "/api/v1/checks/results").error().code, ErrorCode::kUnsupported)
+      << "this store keeps documents only";
 }
 
 TEST_F(ChecksRoutesTest, PrioritiesAreTakenOrRefusedAsAWhole) {

@@ -1,5 +1,5 @@
-// The controllers of checks against nodes that are functions: what is sent, what becomes of the answers. Real objects, fleet and
-// threads; the store keeps documents.
+// The controllers of checks against nodes that are functions: what is sent, what becomes of the
+// answers. Real objects, fleet and threads; the store keeps documents.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -99,7 +99,8 @@ TEST_F(ControllersTest, AClusterCheckAsksEveryNodeAndComparesThem) {
       reply.set_error_message("no");
       return reply;
     }
-    v1::CheckResult result = ResultOf("builtin/m/i", node == "a" ? v1::CHECK_VERDICT_PROBLEM : v1::CHECK_VERDICT_OK, 1);
+    v1::CheckResult result =
+        ResultOf("builtin/m/i", node == "a" ? v1::CHECK_VERDICT_PROBLEM : v1::CHECK_VERDICT_OK, 1);
     result.set_current(node == "a" ? "old" : "new");
     EXPECT_EQ(command.run_checks().selector().modules(0), "m");
     *reply.add_checks() = result;
@@ -107,7 +108,9 @@ TEST_F(ControllersTest, AClusterCheckAsksEveryNodeAndComparesThem) {
   };
   CheckRuns runs(&objects_, &fleet_, &clock_);
   runs.Start();
-  Create("{apiVersion: faultline.io/v1, kind: ClusterCheck, metadata: {name: nightly}, spec: {rules: {modules: [m]}, stagger: 10ms}}");
+  Create(
+      "{apiVersion: faultline.io/v1, kind: ClusterCheck, metadata: {name: nightly}, spec: {rules: "
+      "{modules: [m]}, stagger: 10ms}}");
   ASSERT_TRUE(Eventually([&] { return PhaseOf("ClusterCheck", "nightly") == "Completed"; }));
   const json::object status = StatusOf("ClusterCheck", "nightly");
   EXPECT_EQ(status.at("desired").to_number<int>(), 4);
@@ -128,7 +131,9 @@ TEST_F(ControllersTest, AScheduleRunsAgainAndAgain) {
   };
   CheckRuns runs(&objects_, &fleet_, &clock_);
   runs.Start();
-  Create("{apiVersion: faultline.io/v1, kind: ClusterCheck, metadata: {name: often}, spec: {schedule: '* * * * * *', historyLimit: 2}}");
+  Create(
+      "{apiVersion: faultline.io/v1, kind: ClusterCheck, metadata: {name: often}, spec: {schedule: "
+      "'* * * * * *', historyLimit: 2}}");
   ASSERT_TRUE(Eventually([&] {
     const json::object status = StatusOf("ClusterCheck", "often");
     return status.contains("history") && status.at("history").as_array().size() == 2;
@@ -173,7 +178,8 @@ spec:
   ruleConfigmapSelector: {matchLabels: {check: ib}}
 )");
   EXPECT_TRUE(Eventually([&] { return PhaseOf("NodeCheck", "one") == "Completed"; }));
-  EXPECT_TRUE(Eventually([&] { return StatusOf("ClusterCheck", "all").contains("nextScheduleTime"); }));
+  EXPECT_TRUE(
+      Eventually([&] { return StatusOf("ClusterCheck", "all").contains("nextScheduleTime"); }));
   EXPECT_EQ(objects_.Get("ClusterCheck", "default", "all")->body.at("spec").at("timeout"), "300s");
 }
 
@@ -196,7 +202,9 @@ TEST_F(ControllersTest, RulesGoToOneNodeFirstAndARefusalChangesNothing) {
   RulesPush push(&objects_, &store_, &fleet_, &clock_);
   ASSERT_TRUE(push.Load());
   push.Start();
-  Create("{apiVersion: faultline.io/v1, kind: CheckRules, metadata: {name: r}, spec: {rules: [{module: m, item: good, builtin: disk_space}]}}");
+  Create(
+      "{apiVersion: faultline.io/v1, kind: CheckRules, metadata: {name: r}, spec: {rules: "
+      "[{module: m, item: good, builtin: disk_space}]}}");
   ASSERT_TRUE(Eventually([&] { return PhaseOf("CheckRules", "r") == "InForce"; }));
   std::string good;
   {
@@ -205,9 +213,12 @@ TEST_F(ControllersTest, RulesGoToOneNodeFirstAndARefusalChangesNothing) {
     EXPECT_EQ(has["c"].hash(), good);
     EXPECT_FALSE(good.empty());
   }
-  Create("{apiVersion: faultline.io/v1, kind: CheckRules, metadata: {name: r}, spec: {rules: [{module: m, item: nonsense, builtin: x}]}}");
+  Create(
+      "{apiVersion: faultline.io/v1, kind: CheckRules, metadata: {name: r}, spec: {rules: "
+      "[{module: m, item: nonsense, builtin: x}]}}");
   ASSERT_TRUE(Eventually([&] { return PhaseOf("CheckRules", "r") == "Refused"; }));
-  EXPECT_THAT(std::string(StatusOf("CheckRules", "r").at("message").as_string()), HasSubstr("default.r.yaml:1:3: rules[0].file: no such file"));
+  EXPECT_THAT(std::string(StatusOf("CheckRules", "r").at("message").as_string()),
+              HasSubstr("default.r.yaml:1:3: rules[0].file: no such file"));
   EXPECT_TRUE(Eventually([&] {
     const std::lock_guard lock(mutex_);
     return has["a"].hash() == good && has["b"].hash() == good && has["c"].hash() == good;
@@ -228,17 +239,19 @@ TEST_F(ControllersTest, VerdictsSurviveARestartOfTheAggregator) {
   {
     Checks checks(&store_, &fleet_, &metrics_, &clock_, {});
     ASSERT_TRUE(checks.Load());
-    checks.AddListener([&](const std::string& node, const v1::HealthChange& change, const ConditionPriority&) {
-      const std::lock_guard lock(mutex_);
-      told.push_back(node + " " + change.subject() + " " + change.to());
-    });
+    checks.AddListener(
+        [&](const std::string& node, const v1::HealthChange& change, const ConditionPriority&) {
+          const std::lock_guard lock(mutex_);
+          told.push_back(node + " " + change.subject() + " " + change.to());
+        });
     checks.Start();
     checks.OnResult("a", ResultOf("r", v1::CHECK_VERDICT_OK, now));
     checks.OnResult("a", ResultOf("r", v1::CHECK_VERDICT_PROBLEM, now + 1));
     checks.OnResult("a", ResultOf("r", v1::CHECK_VERDICT_PROBLEM, now + 2));
     ASSERT_TRUE(Eventually([&] {
       const auto health = checks.Node("a");
-      return health && health->conditions().contains("Bad") && health->conditions().at("Bad").status() == v1::CONDITION_STATUS_TRUE;
+      return health && health->conditions().contains("Bad") &&
+             health->conditions().at("Bad").status() == v1::CONDITION_STATUS_TRUE;
     }));
     checks.Stop();
   }
@@ -262,10 +275,12 @@ TEST_F(ControllersTest, AProblemIsLookedAtAgainAtOnce) {
   // The node has no such rule to run again (an empty reply): the problem counts as it is.
   EXPECT_TRUE(Eventually([&] {
     const auto health = checks.Node("a");
-    return health && health->conditions().contains("Bad") && health->conditions().at("Bad").status() == v1::CONDITION_STATUS_TRUE;
+    return health && health->conditions().contains("Bad") &&
+           health->conditions().at("Bad").status() == v1::CONDITION_STATUS_TRUE;
   }));
   const std::lock_guard lock(mutex_);
-  const auto asked = std::find_if(sent_.begin(), sent_.end(), [](const auto& entry) { return entry.second.has_run_checks(); });
+  const auto asked = std::find_if(sent_.begin(), sent_.end(),
+                                  [](const auto& entry) { return entry.second.has_run_checks(); });
   ASSERT_NE(asked, sent_.end());
   EXPECT_EQ(asked->second.run_checks().selector().rules(0), "r");
 }
@@ -274,8 +289,12 @@ TEST(RuleSetsTest, EachNodeGetsItsOwn) {
   NodeState node;
   node.node = "gpu-1";
   const RuleSpecs specs = {
-      {"default/a", json::parse(R"({"rules":[{"module":"m","item":"i","builtin":"x"}],"nodeSelector":{"nodes":["gpu-*"]}})").as_object()},
-      {"default/b", json::parse(R"({"files":{"npd.json":"{}"},"nodeSelector":{"nodes":["cpu-*"]}})").as_object()}};
+      {"default/a",
+       json::parse(
+           R"({"rules":[{"module":"m","item":"i","builtin":"x"}],"nodeSelector":{"nodes":["gpu-*"]}})")
+           .as_object()},
+      {"default/b", json::parse(R"({"files":{"npd.json":"{}"},"nodeSelector":{"nodes":["cpu-*"]}})")
+                        .as_object()}};
   const v1::SetCheckRules gpu = RulesFor(node, specs, "v");
   ASSERT_EQ(gpu.documents_size(), 1);
   EXPECT_EQ(gpu.documents(0).name(), "default.a.yaml");

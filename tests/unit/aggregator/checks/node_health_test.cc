@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kStart = 1'800'000'000 * kNsPerSecond;
 
-v1::CheckResult ResultOf(const std::string& rule, const std::string& condition, v1::CheckVerdict verdict, int64_t at) {
+v1::CheckResult ResultOf(const std::string& rule, const std::string& condition,
+                         v1::CheckVerdict verdict, int64_t at) {
   v1::CheckResult result;
   result.set_rule(rule);
   result.set_condition(condition);
@@ -29,14 +30,20 @@ TEST(NodeHealthTest, SeveralRulesFeedOneCondition) {
   health.Take(ResultOf("npd/a", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart), kStart, options);
   health.Take(ResultOf("npd/b", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart), kStart, options);
   EXPECT_EQ(health.conditions().at("KernelDeadlock").status(), v1::CONDITION_STATUS_FALSE);
-  const auto on = health.Take(ResultOf("npd/b", "KernelDeadlock", v1::CHECK_VERDICT_PROBLEM, kStart + 1), kStart + 1, options);
+  const auto on =
+      health.Take(ResultOf("npd/b", "KernelDeadlock", v1::CHECK_VERDICT_PROBLEM, kStart + 1),
+                  kStart + 1, options);
   ASSERT_EQ(on.changes.size(), 1u);
   EXPECT_EQ(on.changes[0].from() + on.changes[0].to(), "FalseTrue");
   const v1::Condition& condition = health.conditions().at("KernelDeadlock");
   EXPECT_EQ(condition.rule(), "npd/b");
   EXPECT_EQ(condition.since_unix_ns(), kStart + 1);
-  EXPECT_TRUE(health.Take(ResultOf("npd/a", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart + 2), kStart + 2, options).changes.empty());
-  const auto off = health.Take(ResultOf("npd/b", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart + 3), kStart + 3, options);
+  EXPECT_TRUE(health
+                  .Take(ResultOf("npd/a", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart + 2),
+                        kStart + 2, options)
+                  .changes.empty());
+  const auto off = health.Take(
+      ResultOf("npd/b", "KernelDeadlock", v1::CHECK_VERDICT_OK, kStart + 3), kStart + 3, options);
   ASSERT_EQ(off.changes.size(), 1u);
   EXPECT_EQ(off.changes[0].to(), "False");
 }
@@ -54,7 +61,8 @@ TEST(NodeHealthTest, ATemporaryProblemIsAnEventAndHoldsNothing) {
 
 TEST(NodeHealthTest, NotApplicableMakesNoCondition) {
   NodeHealth health("n1");
-  health.Take(ResultOf("builtin/gpu", "GpuLost", v1::CHECK_VERDICT_NOT_APPLICABLE, kStart), kStart, {});
+  health.Take(ResultOf("builtin/gpu", "GpuLost", v1::CHECK_VERDICT_NOT_APPLICABLE, kStart), kStart,
+              {});
   EXPECT_TRUE(health.conditions().empty());
 }
 
@@ -80,7 +88,8 @@ TEST(NodeHealthTest, SurvivesARestartWord) {
   EXPECT_EQ(again.conditions().at("A").status(), v1::CONDITION_STATUS_TRUE);
   EXPECT_EQ(again.conditions().at("A").since_unix_ns(), kStart);
   EXPECT_EQ(again.changes().size(), 2u);
-  EXPECT_TRUE(again.Take(ResultOf("npd/a", "A", v1::CHECK_VERDICT_PROBLEM, kStart), kStart + 1, {}).changes.empty());
+  EXPECT_TRUE(again.Take(ResultOf("npd/a", "A", v1::CHECK_VERDICT_PROBLEM, kStart), kStart + 1, {})
+                  .changes.empty());
   EXPECT_EQ(again.ToMemory(kStart).SerializeAsString(), again.ToMemory(kStart).SerializeAsString());
 }
 

@@ -13,7 +13,8 @@ namespace faultline {
 namespace {
 
 TEST(PriorityTableTest, ReadsRowsAndRanksTheRestByLevel) {
-  const auto table = PriorityTable::Parse("# comment\n\nGpuLost:3:true:all\r\nDiskSlow:150:false:-\n", "priority.conf");
+  const auto table = PriorityTable::Parse(
+      "# comment\n\nGpuLost:3:true:all\r\nDiskSlow:150:false:-\n", "priority.conf");
   ASSERT_TRUE(table) << table.error().message;
   EXPECT_EQ(table->size(), 2u);
   EXPECT_EQ(table->Of("GpuLost", v1::CHECK_LEVEL_INFO).priority, 3);
@@ -24,8 +25,11 @@ TEST(PriorityTableTest, ReadsRowsAndRanksTheRestByLevel) {
 }
 
 TEST(PriorityTableTest, WhatIsWrongIsNamedByFileLineAndField) {
-  const auto error = [](std::string_view text) { return PriorityTable::Parse(text, "p.conf").error().message; };
-  EXPECT_EQ(error("A:1:true"), "p.conf:1: expected Condition:Priority:AffectsLoad:DeviceIDMode, found 3 fields");
+  const auto error = [](std::string_view text) {
+    return PriorityTable::Parse(text, "p.conf").error().message;
+  };
+  EXPECT_EQ(error("A:1:true"),
+            "p.conf:1: expected Condition:Priority:AffectsLoad:DeviceIDMode, found 3 fields");
   EXPECT_EQ(error("#\nA:1000:true:-"), "p.conf:2: Priority: expected a number from 0 to 999");
   EXPECT_EQ(error("A:1:yes:-"), "p.conf:1: AffectsLoad: expected true or false");
   EXPECT_EQ(error("A:1:true:some"), "p.conf:1: DeviceIDMode: expected all, index, mask, id or -");
@@ -36,7 +40,8 @@ TEST(PriorityTableTest, WhatIsWrongIsNamedByFileLineAndField) {
 TEST(PriorityTableTest, TheFileOfAegisIsReadUnchanged) {
   const char* corpus = std::getenv("FAULTLINE_CORPUS");
   const std::filesystem::path folder =
-      std::filesystem::path(corpus != nullptr ? corpus : SourceDir() + "/../shared/data/corpus") / "aegis-priority/priority";
+      std::filesystem::path(corpus != nullptr ? corpus : SourceDir() + "/../shared/data/corpus") /
+      "aegis-priority/priority";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is not here";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::ifstream in(entry.path());

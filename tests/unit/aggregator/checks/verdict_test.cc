@@ -20,7 +20,8 @@ struct Rule {
   int64_t now = 1'800'000'000 * kNsPerSecond;
   int64_t interval_ms = 10'000;
 
-  RuleStep Run(v1::CheckVerdict verdict, int64_t after_ns = 10 * kNsPerSecond, bool by_command = false) {
+  RuleStep Run(v1::CheckVerdict verdict, int64_t after_ns = 10 * kNsPerSecond,
+               bool by_command = false) {
     now += after_ns;
     v1::CheckResult result;
     result.set_rule("r");
@@ -43,7 +44,8 @@ TEST(VerdictTest, AProblemCountsWhenItWasSeenTwiceAnOkAtOnce) {
   EXPECT_EQ(rule.memory.held(), kOk);
   EXPECT_EQ(rule.Run(kProblem, kNsPerMs, true), RuleStep::kChanged);
   EXPECT_EQ(rule.memory.held(), kProblem);
-  EXPECT_EQ(rule.memory.last().interval_ms(), 10'000) << "a run by command does not change the schedule";
+  EXPECT_EQ(rule.memory.last().interval_ms(), 10'000)
+      << "a run by command does not change the schedule";
   EXPECT_EQ(rule.Run(kOk), RuleStep::kChanged);
   EXPECT_EQ(rule.memory.held(), kOk);
 }
@@ -85,7 +87,8 @@ TEST(VerdictTest, AHalfFlapperChangesNothingAndSettlesWhenItIsQuiet) {
   ASSERT_TRUE(rule.memory.flapping());
   const v1::CheckVerdict held = rule.memory.held();
   int changes = 0;
-  for (int i = 0; i < 500; ++i) changes += rule.Run(random() % 2 == 0 ? kOk : kProblem) == RuleStep::kChanged;
+  for (int i = 0; i < 500; ++i)
+    changes += rule.Run(random() % 2 == 0 ? kOk : kProblem) == RuleStep::kChanged;
   EXPECT_EQ(changes, 0);
   EXPECT_EQ(rule.memory.held(), held);
   for (int i = 0; i < 21; ++i) rule.Run(kProblem);
