@@ -175,7 +175,7 @@ TEST_F(ObjectsApiTest, AttacksOfChaosdBecomeExperiments) {
   EXPECT_EQ(experiment->body.at("spec").at("selector").at("nodes").at(0), "n1");
   const json::value list = Json(Ask("GET", "/api/experiments/"));
   ASSERT_EQ(list.as_array().size(), 1u);
-  EXPECT_EQ(list.at(0).at("uid"), uid);
+  EXPECT_EQ(std::string_view(list.at(0).at("uid").as_string()), uid);
   EXPECT_EQ(list.at(0).at("status"), "created");
   EXPECT_EQ(Ask("GET", "/api/experiments/" + uid + "/runs").status, 200);
   EXPECT_EQ(Ask("DELETE", "/api/attack/" + uid).status, 200);
