@@ -13,7 +13,7 @@ namespace faultline {
 // Of an Event or a Span.
 template <typename Record>
 void AddAttribute(Record& record, std::string_view name, std::string value) {
-  v1::Label& label = *record.add_attributes();
+  auto& label = *record.add_attributes();
   label.set_name(name.data(), name.size());
   label.set_value(std::move(value));
 }

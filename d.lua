@@ -1,0 +1,1 @@
+function delay() return 9 end
