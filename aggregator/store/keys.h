@@ -34,6 +34,8 @@ constexpr char kSpanKey = 'S';
 constexpr char kTraceKey = 'X';
 constexpr char kCheckKey = 'C';
 constexpr char kCheckHistoryKey = 'H';
+constexpr char kServiceSpanKey = 'Y';
+constexpr char kOperationKey = 'Z';
 
 inline std::string IdKey(char kind, uint32_t id) {
   std::string key(1, kind);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "aggregator/store/keys.h"
 #include "common/clock.h"
@@ -40,6 +41,24 @@ std::string TracePrefix(int64_t day, std::string_view trace_id) {
   key += DayKey(day);
   PutText(key, trace_id);
   return key;
+}
+
+std::string ServicePrefix(char kind, int64_t day, std::string_view service) {
+  std::string key = TextKey(kind, DayKey(day));
+  PutText(key, service);
+  return key;
+}
+
+// The days below which keys of `kind` lie, in order. Each seek lands on the next day that has any.
+Result<std::vector<int64_t>> DaysOf(const Engine& engine, char kind) {
+  std::vector<int64_t> days;
+  auto range = engine.Prefix(Family::kRecords, std::string(1, kind));
+  for (range->SeekToFirst(); range.Valid();) {
+    days.push_back(static_cast<int32_t>(ByteReader(range.key().substr(1)).Be32() ^ (1u << 31)));
+    range->Seek(TextKey(kind, DayKey(days.back() + 1)));
+  }
+  FAULTLINE_TRY(range.status());
+  return days;
 }
 
 template <typename Message>
@@ -116,11 +135,96 @@ void RecordStore::Stage(const AppendBatch& batch, rocksdb::WriteBatch& write) {
     if (!plain || result.rule().empty()) continue;
     write.Put(family, HistoryPrefix(DayOfNs(result.started_unix_ns()), batch.node, result.rule()) + key.substr(1), "");
   }
-  for (const auto& span : batch.spans) {
-    const std::string key = put(kSpanKey, span.start_unix_ns(), span);
-    write.Put(family, TracePrefix(DayOfNs(span.start_unix_ns()), span.trace_id()) + key.substr(1),
-              "");
+  for (const auto& span : batch.spans) StageSpan(batch, span, UniqueOf(batch, place++), write);
+}
+
+void RecordStore::StageSpan(const AppendBatch& batch, const v1::Span& span, uint64_t unique,
+                            rocksdb::WriteBatch& write) {
+  constexpr size_t kMaxRemembered = 10'000;
+  auto* family = engine_[Family::kRecords];
+  if (!span.span_id().empty()) {
+    // A span that a client sends again overwrites itself.
+    unique = XXH3_64bits_withSeed(span.span_id().data(), span.span_id().size(),
+                                  XXH3_64bits(span.trace_id().data(), span.trace_id().size()));
+    unique ^= XXH3_64bits(span.service().data(), span.service().size());
   }
+  const int64_t day = DayOfNs(span.start_unix_ns());
+  std::string place;  // below every index
+  PutBeTime(place, span.start_unix_ns());
+  PutBe64(place, unique);
+  write.Put(family, TextKey(kSpanKey, place), RowOf(batch.node, span));
+  write.Put(family, TracePrefix(day, span.trace_id()) + place, "");
+  write.Put(family, ServicePrefix(kServiceSpanKey, day, span.service()) + place, span.name());
+  std::string operation = ServicePrefix(kOperationKey, day, span.service());
+  PutText(operation, span.name());
+  operation.push_back(static_cast<char>(span.kind()));
+  if (operations_.size() >= kMaxRemembered) operations_.clear();
+  // Also if the commit fails: then this day's operation may be missing until the memory is cleared.
+  if (operations_.insert(operation).second) write.Put(family, operation, "");
+}
+
+Result<void> RecordStore::ScanSpans(const SpanQuery& query,
+                                    const std::function<bool(const StoredSpan&)>& visit) const {
+  const auto visit_row = [&](std::string_view row) -> Result<bool> {
+    StoredSpan span;
+    FAULTLINE_ASSIGN(span.node, ReadRow(row, span.span));
+    return visit(span);
+  };
+  if (query.begin_unix_ns >= query.end_unix_ns) return {};
+  if (query.service.empty()) {
+    Engine::Range range(engine_, Family::kRecords, TimeKey(kSpanKey, query.begin_unix_ns),
+                        TimeKey(kSpanKey, query.end_unix_ns));
+    for (range->SeekToLast(); range.Valid(); range->Prev()) {
+      FAULTLINE_ASSIGN(const bool more, visit_row(range.value()));
+      if (!more) return {};
+    }
+    return range.status();
+  }
+  FAULTLINE_ASSIGN(const std::vector<int64_t> days, DaysOf(engine_, kServiceSpanKey));
+  for (auto day = days.rbegin(); day != days.rend(); ++day) {
+    const int64_t day_begin = *day * kNsPerDay;
+    if (day_begin >= query.end_unix_ns || day_begin + kNsPerDay <= query.begin_unix_ns) continue;
+    const std::string prefix = ServicePrefix(kServiceSpanKey, *day, query.service);
+    std::string begin = prefix, end = prefix;
+    PutBeTime(begin, query.begin_unix_ns);
+    PutBeTime(end, query.end_unix_ns);
+    Engine::Range range(engine_, Family::kRecords, begin, end);
+    for (range->SeekToLast(); range.Valid(); range->Prev()) {
+      if (!query.operation.empty() && range.value() != query.operation) continue;
+      FAULTLINE_ASSIGN(
+          const std::string row,
+          engine_.Get(Family::kRecords, TextKey(kSpanKey, range.key().substr(prefix.size()))));
+      FAULTLINE_ASSIGN(const bool more, visit_row(row));
+      if (!more) return {};
+    }
+    FAULTLINE_TRY(range.status());
+  }
+  return {};
+}
+
+Result<std::vector<SpanOperation>> RecordStore::SpanOperations(std::string_view service,
+                                                               int64_t begin_unix_ns,
+                                                               int64_t end_unix_ns) const {
+  std::set<SpanOperation> found;
+  FAULTLINE_ASSIGN(const std::vector<int64_t> days, DaysOf(engine_, kOperationKey));
+  for (const int64_t day : days) {
+    if (day < DayOfNs(begin_unix_ns) || day > DayOfNs(end_unix_ns)) continue;
+    const std::string prefix = service.empty() ? TextKey(kOperationKey, DayKey(day))
+                                               : ServicePrefix(kOperationKey, day, service);
+    auto range = engine_.Prefix(Family::kRecords, prefix);
+    for (range->SeekToFirst(); range.Valid(); range->Next()) {
+      ByteReader in(range.key().substr(5));
+      SpanOperation operation;
+      operation.service = in.Text();
+      operation.operation = in.Text();
+      const std::string_view kind = in.Bytes(1);
+      if (in.failed()) return Fail(ErrorCode::kCorruption, "store: the key of an operation is damaged");
+      operation.kind = static_cast<uint8_t>(kind[0]);
+      found.insert(std::move(operation));
+    }
+    FAULTLINE_TRY(range.status());
+  }
+  return std::vector<SpanOperation>(found.begin(), found.end());
 }
 
 Result<void> RecordStore::Retain(int64_t oldest_unix_ns) {
@@ -129,12 +233,11 @@ Result<void> RecordStore::Retain(int64_t oldest_unix_ns) {
     FAULTLINE_TRY(
         engine_.DropRange(Family::kRecords, TimeKey(kind, INT64_MIN), TimeKey(kind, boundary)));
   }
-  const std::string history(1, kCheckHistoryKey);
-  FAULTLINE_TRY(engine_.DropRange(Family::kRecords, history + DayKey(INT32_MIN),
-                                  history + DayKey(DayOfNs(oldest_unix_ns))));
-  const std::string traces(1, kTraceKey);
-  return engine_.DropRange(Family::kRecords, traces + DayKey(INT32_MIN),
-                           traces + DayKey(DayOfNs(oldest_unix_ns)));
+  for (const char kind : {kTraceKey, kServiceSpanKey, kOperationKey, kCheckHistoryKey}) {
+    FAULTLINE_TRY(engine_.DropRange(Family::kRecords, TextKey(kind, DayKey(INT32_MIN)),
+                                    TextKey(kind, DayKey(DayOfNs(oldest_unix_ns)))));
+  }
+  return {};
 }
 
 Result<std::vector<StoredEvent>> RecordStore::Events(int64_t begin_unix_ns, int64_t end_unix_ns,
@@ -205,28 +308,19 @@ Result<std::vector<StoredSpan>> RecordStore::Spans(int64_t begin_unix_ns, int64_
 
 Result<std::vector<StoredSpan>> RecordStore::Trace(std::string_view trace_id) const {
   std::vector<StoredSpan> spans;
-  auto range = engine_.Prefix(Family::kRecords, std::string(1, kTraceKey));
-  range->SeekToLast();
-  if (!range.Valid()) return spans;
-  const auto day_of_key = [&] {
-    return static_cast<int64_t>(
-        static_cast<int32_t>(ByteReader(range.key().substr(1)).Be32() ^ (1u << 31)));
-  };
-  const int64_t last_day = day_of_key();
-  range->SeekToFirst();
-  // Days without spans are jumped over: each seek lands on the next day that has any.
-  for (int64_t day = range.Valid() ? day_of_key() : last_day + 1; day <= last_day; ++day) {
+  FAULTLINE_ASSIGN(const std::vector<int64_t> days, DaysOf(engine_, kTraceKey));
+  for (const int64_t day : days) {
     const std::string prefix = TracePrefix(day, trace_id);
-    for (range->Seek(prefix); range.Valid() && range.key().starts_with(prefix); range->Next()) {
+    auto range = engine_.Prefix(Family::kRecords, prefix);
+    for (range->SeekToFirst(); range.Valid(); range->Next()) {
       FAULTLINE_ASSIGN(
           const std::string row,
           engine_.Get(Family::kRecords, TextKey(kSpanKey, range.key().substr(prefix.size()))));
       StoredSpan& span = spans.emplace_back();
       FAULTLINE_ASSIGN(span.node, ReadRow(row, span.span));
     }
-    if (range.Valid()) day = std::max(day, day_of_key() - 1);
+    FAULTLINE_TRY(range.status());
   }
-  FAULTLINE_TRY(range.status());
   std::stable_sort(spans.begin(), spans.end(), [](const StoredSpan& a, const StoredSpan& b) {
     return a.span.start_unix_ns() < b.span.start_unix_ns();
   });

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <string>
+#include <functional>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "aggregator/store/engine.h"
@@ -30,6 +32,11 @@ class RecordStore {
                                                 size_t max_results) const;
   Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                         size_t max_spans) const;
+  Result<void> ScanSpans(const SpanQuery& query,
+                         const std::function<bool(const StoredSpan&)>& visit) const;
+  Result<std::vector<SpanOperation>> SpanOperations(std::string_view service,
+                                                    int64_t begin_unix_ns,
+                                                    int64_t end_unix_ns) const;
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) const;
 
   Result<void> PutDocument(std::string_view kind, std::string_view name, std::string_view text);
@@ -41,10 +48,13 @@ class RecordStore {
  private:
   // A number that no other row has; the same for the same row of the same batch.
   uint64_t UniqueOf(const AppendBatch& batch, size_t place);
+  void StageSpan(const AppendBatch& batch, const v1::Span& span, uint64_t unique,
+                 rocksdb::WriteBatch& write);
 
   Engine& engine_;
   uint64_t seed_;  // for batches without a session
   uint64_t pushes_ = 0;
+  std::unordered_set<std::string> operations_;  // keys lately written, so that few are written twice
 };
 
 }  // namespace faultline::store

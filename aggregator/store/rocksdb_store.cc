@@ -61,8 +61,16 @@ class RocksDbStore final : public Store {
   }
   Result<StreamId> InternStream(const Labels& labels) override { return logs_.Intern(labels); }
   void Append(AppendBatch&& batch, std::function<void(Result<void>)> done) override {
-    committer_->Append(std::move(batch), std::move(done));
+    if (!observer_ || batch.samples.empty()) {
+      committer_->Append(std::move(batch), std::move(done));
+      return;
+    }
+    committer_->Append(std::move(batch), [this, samples = batch.samples, done = std::move(done)](Result<void> result) mutable {
+      if (result) observer_(std::move(samples));
+      if (done) done(std::move(result));
+    });
   }
+  void Observe(SampleObserver observer) override { observer_ = std::move(observer); }
   Result<SessionDictionary> Session(std::string_view node, uint64_t session) override {
     FAULTLINE_TRY(committer_->Run([] { return Result<void>(); }));
     return sessions_.Read(node, session);
@@ -121,6 +129,15 @@ class RocksDbStore final : public Store {
   Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) override {
     return records_.Trace(trace_id);
   }
+  Result<void> ScanSpans(const SpanQuery& query,
+                         const std::function<bool(const StoredSpan&)>& visit) override {
+    return records_.ScanSpans(query, visit);
+  }
+  Result<std::vector<SpanOperation>> SpanOperations(std::string_view service,
+                                                    int64_t begin_unix_ns,
+                                                    int64_t end_unix_ns) override {
+    return records_.SpanOperations(service, begin_unix_ns, end_unix_ns);
+  }
   Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                         size_t max_spans) override {
     return records_.Spans(begin_unix_ns, end_unix_ns, max_spans);
@@ -167,6 +184,7 @@ class RocksDbStore final : public Store {
   SampleStore samples_;
   LogStore logs_;
   RecordStore records_;
+  SampleObserver observer_;
   std::unique_ptr<Committer> committer_;  // last: its thread uses all of the above
 };
 

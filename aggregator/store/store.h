@@ -128,6 +128,21 @@ struct StoredSpan {
   v1::Span span;
 };
 
+// Empty texts are any.
+struct SpanQuery {
+  std::string service;
+  std::string operation;      // of that service
+  int64_t begin_unix_ns = 0;  // of the span's start, inclusive
+  int64_t end_unix_ns = 0;    // exclusive
+};
+
+struct SpanOperation {
+  std::string service;
+  std::string operation;
+  int32_t kind = 0;  // OpenTelemetry SpanKind
+  auto operator<=>(const SpanOperation&) const = default;
+};
+
 struct StoreStats {
   uint64_t series = 0;
   uint64_t active_series = 0;
@@ -165,6 +180,10 @@ class Store {
   // batch failed to commit) is refused with kUnavailable, so that a session never has a hole. Samples must not be older than the series' newest by more than
   // the out-of-order window; duplicates (same time, same value) are harmless.
   virtual void Append(AppendBatch&& batch, std::function<void(Result<void>)> done) = 0;
+  // From now on `observer` gets the samples of each batch that became durable, from a store thread; it must be quick.
+  // Set once, before the first Append.
+  using SampleObserver = std::function<void(std::vector<AppendBatch::SampleRow>&& samples)>;
+  virtual void Observe(SampleObserver /*observer*/) {}
   // Dictionary and watermark of (node, session) as last made durable or queued.
   virtual Result<SessionDictionary> Session(std::string_view node, uint64_t session) = 0;
 
@@ -217,6 +236,17 @@ class Store {
   virtual Result<std::vector<StoredSpan>> Trace(std::string_view trace_id) = 0;
   virtual Result<std::vector<StoredSpan>> Spans(int64_t begin_unix_ns, int64_t end_unix_ns,
                                                 size_t max_spans) = 0;
+
+  // Calls `visit` with the spans that match, newest start first within a day and service, until it returns false.
+  virtual Result<void> ScanSpans(const SpanQuery& /*query*/,
+                                 const std::function<bool(const StoredSpan&)>& /*visit*/) {
+    return Fail(ErrorCode::kUnsupported, "this store keeps no spans");
+  }
+  // What spans of [begin, end] (by days) were called, sorted. `service` empty: of all.
+  virtual Result<std::vector<SpanOperation>> SpanOperations(std::string_view /*service*/, int64_t /*begin_unix_ns*/,
+                                                            int64_t /*end_unix_ns*/) {
+    return Fail(ErrorCode::kUnsupported, "this store keeps no spans");
+  }
 
   // ---- Small documents: objects, labels, audit, rules -----------------------------------------------------
   // Durable when it returns. `kind` and `name` are free text without NUL.
