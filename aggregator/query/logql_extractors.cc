@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "aggregator/query/logql_pipeline.h"
+#include "aggregator/query/logql_template.h"
 #include "aggregator/query/number_text.h"
 #include "aggregator/query/promql_parser.h"
 #include "common/text.h"
@@ -209,64 +210,27 @@ class RegexpParser final : public Stage {
   const std::unique_ptr<RE2> regex_;
 };
 
-struct TemplatePiece {
-  std::string literal;
-  std::string label;  // behind it
-};
-
-Result<std::vector<TemplatePiece>> ParseTemplate(std::string_view text) {
-  std::vector<TemplatePiece> pieces;
-  while (true) {
-    const size_t open = text.find("{{");
-    TemplatePiece piece{std::string(text.substr(0, open)), {}};
-    if (open == std::string_view::npos) {
-      pieces.push_back(std::move(piece));
-      return pieces;
-    }
-    const size_t close = text.find("}}", open);
-    const std::string_view field = close == std::string_view::npos
-                                       ? std::string_view()
-                                       : Trim(text.substr(open + 2, close - open - 2));
-    if (!field.starts_with('.') || !promql::IsLabelName(field.substr(1))) {
-      return Fail(ErrorCode::kUnsupported,
-                  "templates may only hold fields as {{{{.label}}}}, not {}",
-                  promql::Quote(text.substr(open)));
-    }
-    piece.label = field.substr(1);
-    pieces.push_back(std::move(piece));
-    text.remove_prefix(close + 2);
-  }
-}
-
-std::string Render(const std::vector<TemplatePiece>& pieces, const LogLine& line) {
-  std::string out;
-  for (const TemplatePiece& piece : pieces) {
-    out += piece.literal;
-    if (!piece.label.empty()) out += piece.label == "__line__" ? line.text : line.Get(piece.label);
-  }
-  return out;
-}
-
 class LineFormat final : public Stage {
  public:
-  explicit LineFormat(std::vector<TemplatePiece> pieces) : pieces_(std::move(pieces)) {}
+  bool rewrites() const override { return true; }
+  explicit LineFormat(LineTemplate text) : text_(std::move(text)) {}
   bool Apply(LogLine& line) const override {
-    std::string rendered = Render(pieces_, line);
+    std::string rendered = text_.Render(line);
     line.formatted = std::move(rendered);
     line.text = line.formatted;
     return true;
   }
 
  private:
-  const std::vector<TemplatePiece> pieces_;
+  const LineTemplate text_;
 };
 
 class LabelFormat final : public Stage {
  public:
-  LabelFormat(std::string to, std::vector<TemplatePiece> pieces, std::string removed)
-      : to_(std::move(to)), pieces_(std::move(pieces)), removed_(std::move(removed)) {}
+  LabelFormat(std::string to, LineTemplate text, std::string removed)
+      : to_(std::move(to)), text_(std::move(text)), removed_(std::move(removed)) {}
   bool Apply(LogLine& line) const override {
-    const std::string value = Render(pieces_, line);
+    const std::string value = text_.Render(line);
     if (!removed_.empty()) line.Remove(removed_);
     line.Set(to_, value);
     return true;
@@ -274,7 +238,7 @@ class LabelFormat final : public Stage {
 
  private:
   const std::string to_;
-  const std::vector<TemplatePiece> pieces_;
+  const LineTemplate text_;
   const std::string removed_;  // of a rename
 };
 
@@ -343,18 +307,17 @@ Result<std::unique_ptr<Stage>> MakeRegexpParser(const std::string& pattern) {
 }
 
 Result<std::unique_ptr<Stage>> MakeLineFormat(std::string_view template_text) {
-  FAULTLINE_ASSIGN(auto pieces, ParseTemplate(template_text));
-  return std::make_unique<LineFormat>(std::move(pieces));
+  FAULTLINE_ASSIGN(LineTemplate text, LineTemplate::Parse(template_text));
+  return std::make_unique<LineFormat>(std::move(text));
 }
 
 std::unique_ptr<Stage> MakeLabelRename(std::string to, std::string from) {
-  std::vector<TemplatePiece> pieces = {{"", from}};
-  return std::make_unique<LabelFormat>(std::move(to), std::move(pieces), std::move(from));
+  return std::make_unique<LabelFormat>(std::move(to), LineTemplate::OfField(from), from);
 }
 
 Result<std::unique_ptr<Stage>> MakeLabelFormat(std::string to, std::string_view template_text) {
-  FAULTLINE_ASSIGN(auto pieces, ParseTemplate(template_text));
-  return std::make_unique<LabelFormat>(std::move(to), std::move(pieces), std::string());
+  FAULTLINE_ASSIGN(LineTemplate text, LineTemplate::Parse(template_text));
+  return std::make_unique<LabelFormat>(std::move(to), std::move(text), std::string());
 }
 
 std::unique_ptr<Stage> MakeDropLabels(std::vector<std::string> names, bool keep_instead) {

@@ -22,7 +22,7 @@ using promql::Steps;
 constexpr size_t kMaxSeries = 10'000;
 constexpr size_t kLinesBetweenStops = 4096;
 
-enum class Measure { kLines, kBytes, kNumbers };
+enum class Measure { kLines, kBytes, kNumbers, kAbsence };
 
 struct RangeOp {
   std::string_view name;
@@ -33,11 +33,23 @@ struct RangeOp {
 
 double FirstOverTime(const promql::Window& window) { return window.samples.front().value; }
 
+// Growth of a counter that starts again at 0, without the extrapolation of PromQL's.
+double CounterGrowth(const promql::Window& window) {
+  double growth = 0;
+  for (size_t i = 1; i < window.samples.size(); ++i) {
+    const double before = window.samples[i - 1].value, after = window.samples[i].value;
+    growth += after < before ? after : after - before;
+  }
+  return growth;
+}
+
 constexpr RangeOp kRangeOps[] = {
     {"count_over_time", Measure::kLines, false, nullptr},
     {"rate", Measure::kLines, true, nullptr},
     {"bytes_over_time", Measure::kBytes, false, nullptr},
     {"bytes_rate", Measure::kBytes, true, nullptr},
+    {"absent_over_time", Measure::kAbsence, false, nullptr},
+    {"rate_counter", Measure::kNumbers, true, CounterGrowth},
     {"sum_over_time", Measure::kNumbers, false, promql::range_functions::SumOverTime},
     {"avg_over_time", Measure::kNumbers, false, promql::range_functions::AvgOverTime},
     {"min_over_time", Measure::kNumbers, false, promql::range_functions::MinOverTime},
@@ -117,6 +129,7 @@ class RangeAggregation final : public promql::LogRangeSource {
                   "| __error__=\"\"",
                   error, promql::LabelText(labels));
     }
+    if (op.measure == Measure::kAbsence) labels.clear();
     if (grouping.given) {
       labels = grouping.without ? promql::Without(labels, grouping.labels, false)
                                 : promql::Keep(labels, grouping.labels);
@@ -166,6 +179,7 @@ class RangeAggregation final : public promql::LogRangeSource {
 
   Result<Matrix> Finish(Run& run) const {
     Matrix matrix;
+    if (op.measure == Measure::kAbsence) return FinishAbsence(run);
     const double divisor = op.per_second ? static_cast<double>(run.range.range_ms) / 1000 : 1;
     for (size_t s = 0; s < run.labels.size(); ++s) {
       Column column{std::move(run.labels[s]), std::vector<double>(run.steps.count, Absent())};
@@ -181,6 +195,23 @@ class RangeAggregation final : public promql::LogRangeSource {
       }
       if (promql::HasValue(column)) matrix.columns.push_back(std::move(column));
     }
+    return matrix;
+  }
+
+  // 1 where no line was, with the labels that the selector demands.
+  Result<Matrix> FinishAbsence(const Run& run) const {
+    Matrix matrix;
+    Column column{{}, std::vector<double>(run.steps.count, Absent())};
+    for (const LabelMatcher& matcher : pipeline->matchers) {
+      if (matcher.op == LabelMatcher::Op::kEqual && !matcher.value.empty()) column.labels.emplace_back(matcher.name, matcher.value);
+    }
+    SortLabels(column.labels);
+    double lines = 0;
+    for (size_t i = 0; i < run.steps.count; ++i) {
+      if (!run.changes.empty()) lines += run.changes[0][i];
+      if (lines == 0) column.values[i] = 1;
+    }
+    if (promql::HasValue(column)) matrix.columns.push_back(std::move(column));
     return matrix;
   }
 

@@ -85,16 +85,27 @@ class PipelineParser {
       op = LineFilterOp::kMatches;
     } else if (scanner_.Take("!~")) {
       op = LineFilterOp::kNotMatches;
+    } else if (scanner_.Sees("|>") || scanner_.Sees("!>")) {
+      const bool negative = scanner_.Take("!>");
+      if (!negative) scanner_.Take("|>");
+      FAULTLINE_ASSIGN(auto patterns, Alternatives());
+      pipeline_->stages.push_back(MakePatternFilter(std::move(patterns), negative));
+      return true;
     } else {
       return false;
     }
+    FAULTLINE_ASSIGN(std::vector<std::string> alternatives, Alternatives());
+    FAULTLINE_TRY(Add(MakeLineFilter(op, std::move(alternatives)), at));
+    return true;
+  }
+
+  Result<std::vector<std::string>> Alternatives() {
     std::vector<std::string> alternatives;
     do {
       FAULTLINE_ASSIGN(std::string text, String());
       alternatives.push_back(std::move(text));
     } while (scanner_.Take("or"));
-    FAULTLINE_TRY(Add(MakeLineFilter(op, std::move(alternatives)), at));
-    return true;
+    return alternatives;
   }
 
   Result<void> NamedStage() {
@@ -123,7 +134,15 @@ class PipelineParser {
     if (scanner_.Take("drop")) return Names(false);
     if (scanner_.Take("keep")) return Names(true);
     if (scanner_.Take("unwrap")) return UnwrapStage(at);
-    for (const std::string_view other : {"unpack", "decolorize", "distinct"}) {
+    if (scanner_.Take("unpack")) {
+      pipeline_->stages.push_back(MakeUnpack());
+      return {};
+    }
+    if (scanner_.Take("decolorize")) {
+      pipeline_->stages.push_back(MakeDecolorize());
+      return {};
+    }
+    for (const std::string_view other : {"distinct"}) {
       if (!scanner_.Sees(other)) continue;
       auto failure = scanner_.Fail(fmt::format("the stage {} is not supported", other));
       failure.error().code = ErrorCode::kUnsupported;

@@ -78,6 +78,7 @@ Result<void> ScanPipeline(Store& store, const Pipeline& pipeline, int64_t begin_
   query.end_unix_ns = end_unix_ns;
   query.newest_first = newest_first;
   for (const auto& stage : pipeline.stages) {
+    if (stage->rewrites()) break;
     if (!stage->needle().empty()) query.needles.emplace_back(stage->needle());
   }
   Result<void> outcome;

@@ -42,6 +42,8 @@ class Stage {
   virtual bool Apply(LogLine& line) const = 0;
   // What every line that passes must contain; empty if unknown.
   virtual std::string_view needle() const { return {}; }
+  // Whether later stages see another text than what is stored, so that their needles say nothing about it.
+  virtual bool rewrites() const { return false; }
 };
 
 struct Pipeline {
@@ -82,7 +84,12 @@ std::unique_ptr<Stage> MakeLogfmtParser(std::vector<std::pair<std::string, std::
 Result<std::unique_ptr<Stage>> MakePatternParser(std::string_view pattern);
 Result<std::unique_ptr<Stage>> MakeRegexpParser(const std::string& pattern);
 
-// {{.label}} fields only.
+std::unique_ptr<Stage> MakeUnpack();
+std::unique_ptr<Stage> MakeDecolorize();
+// |> and !>: patterns of literals and <_>, that must match the whole line.
+std::unique_ptr<Stage> MakePatternFilter(std::vector<std::string> alternatives, bool negative);
+
+// Go templates with what Loki adds (logql_template).
 Result<std::unique_ptr<Stage>> MakeLineFormat(std::string_view template_text);
 std::unique_ptr<Stage> MakeLabelRename(std::string to, std::string from);
 Result<std::unique_ptr<Stage>> MakeLabelFormat(std::string to, std::string_view template_text);

@@ -41,5 +41,11 @@ std::vector<Labels> FaultSeries(const FaultLabels& fault_labels,
 // `fault_labels` may be empty: then no fault is a series.
 std::unique_ptr<SeriesSource> MakeSeriesSource(Store* store, FaultLabels fault_labels);
 
+// The same series without the samples that lie outside (`only`) or inside the windows of faults that match `matchers`
+// (as labels of faultline_fault_active). A fault's window is that of its node for series that have the label `node`,
+// and everybody's for the rest.
+std::unique_ptr<SeriesSource> MakeWindowedSource(std::unique_ptr<SeriesSource> source, const FaultLabels& fault_labels,
+                                                 std::vector<LabelMatcher> matchers, bool only);
+
 }  // namespace promql
 }  // namespace faultline

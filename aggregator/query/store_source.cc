@@ -149,7 +149,45 @@ class StoreSource final : public SeriesSource {
   std::vector<ActiveFault> faults_;
 };
 
+class WindowedSource final : public SeriesSource {
+ public:
+  WindowedSource(std::unique_ptr<SeriesSource> source, FaultLabels fault_labels, std::vector<LabelMatcher> matchers, bool only)
+      : source_(std::move(source)), fault_labels_(std::move(fault_labels)), matchers_(std::move(matchers)), only_(only) {}
+
+  Result<std::vector<SeriesId>> Select(std::span<const LabelMatcher> matchers, int64_t begin_ms, int64_t end_ms) override {
+    return source_->Select(matchers, begin_ms, end_ms);
+  }
+  Result<Labels> LabelsOf(SeriesId series) override { return source_->LabelsOf(series); }
+  Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
+    FAULTLINE_ASSIGN(std::vector<Sample> samples, source_->Fetch(series, begin_ms, end_ms));
+    if (samples.empty()) return samples;
+    FAULTLINE_ASSIGN(const Labels labels, source_->LabelsOf(series));
+    const std::string_view node = LabelValue(labels, "node");
+    const auto faults = MatchingFaults(fault_labels_, matchers_, begin_ms, end_ms);
+    std::erase_if(samples, [&](const Sample& sample) {
+      const bool inside = std::any_of(faults.begin(), faults.end(), [&](const ActiveFault& fault) {
+        const std::string_view where = LabelValue(fault.labels, "node");
+        return (node.empty() || where.empty() || node == where) && sample.time_ms >= fault.begin_ms &&
+               (fault.end_ms == 0 || sample.time_ms < fault.end_ms);
+      });
+      return inside != only_;
+    });
+    return samples;
+  }
+
+ private:
+  const std::unique_ptr<SeriesSource> source_;
+  const FaultLabels fault_labels_;
+  const std::vector<LabelMatcher> matchers_;
+  const bool only_;
+};
+
 }  // namespace
+
+std::unique_ptr<SeriesSource> MakeWindowedSource(std::unique_ptr<SeriesSource> source, const FaultLabels& fault_labels,
+                                                 std::vector<LabelMatcher> matchers, bool only) {
+  return std::make_unique<WindowedSource>(std::move(source), fault_labels, std::move(matchers), only);
+}
 
 std::vector<Labels> FaultSeries(const FaultLabels& fault_labels,
                                 std::span<const LabelMatcher> matchers, int64_t begin_ms,

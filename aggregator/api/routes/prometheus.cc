@@ -76,7 +76,7 @@ Result<Reply> PrometheusQuery(const Request& request, ApiContext& context) {
   }
   const auto query = PromQuery::Parse(request.Parameter("query"));
   if (!query) return BadParameter("query", query.error().message);
-  const auto source = SourceOf(context);
+  FAULTLINE_ASSIGN(const auto source, SourceOf(context, request));
   return Answer(query->At(time_ms, *source, OptionsOf(request, context)));
 }
 
@@ -109,7 +109,7 @@ Result<Reply> PrometheusQueryRange(const Request& request, ApiContext& context) 
         fmt::format("invalid expression type {} for range query, must be Scalar or instant Vector",
                     promql::Quote(promql::DocumentedType(query->type()))));
   }
-  const auto source = SourceOf(context);
+  FAULTLINE_ASSIGN(const auto source, SourceOf(context, request));
   return Answer(query->Over(*start, *end, *step, *source, OptionsOf(request, context)));
 }
 

@@ -117,4 +117,18 @@ std::unique_ptr<promql::SeriesSource> SourceOf(ApiContext& context) {
   return promql::MakeSeriesSource(context.store, FaultLabelsOf(context));
 }
 
+Result<std::unique_ptr<promql::SeriesSource>> SourceOf(ApiContext& context, const Request& request) {
+  const std::string_view faults = request.Parameter("faults"), match = request.Parameter("faults_match");
+  if (faults.empty() && match.empty()) return SourceOf(context);
+  if (faults != "only" && faults != "none")
+    return Fail(ErrorCode::kInvalidArgument, "invalid parameter \"faults\": must be only or none");
+  std::vector<LabelMatcher> matchers;
+  if (!match.empty()) {
+    auto parsed = promql::ParseSelector(match);
+    if (!parsed) return Fail(ErrorCode::kInvalidArgument, "invalid parameter \"faults_match\": {}", parsed.error().message);
+    matchers = std::move(*parsed);
+  }
+  return promql::MakeWindowedSource(SourceOf(context), FaultLabelsOf(context), std::move(matchers), faults == "only");
+}
+
 }  // namespace faultline::routes

@@ -42,5 +42,8 @@ std::optional<Reply> ReadBounds(const Request& request, TimeBounds& bounds);
 QueryOptions OptionsOf(const Request& request, const ApiContext& context);
 promql::FaultLabels FaultLabelsOf(ApiContext& context);
 std::unique_ptr<promql::SeriesSource> SourceOf(ApiContext& context);
+// As SourceOf, and only time in which a fault was in force (faults=only) or none was (faults=none); faults_match={…}
+// says which faults count.
+Result<std::unique_ptr<promql::SeriesSource>> SourceOf(ApiContext& context, const Request& request);
 
 }  // namespace faultline::routes

@@ -69,6 +69,48 @@ TEST_F(LogQl, LineFilters) {
   EXPECT_EQ(Lines(R"q({app="c"})q"), Texts{});
 }
 
+TEST_F(LogQl, TextStagesAndPatternFilters) {
+  Log("a", 1, R"q({"pod":"p1","_entry":"inner text"})q");
+  Log("a", 2, "\x1b[31mred\x1b[0m alert");
+  Log("a", 3, "GET /x took 12ms");
+  EXPECT_EQ(Lines(R"q({app="a"} |= "inner" | unpack | pod="p1" |= "inner text")q"),
+            Texts{R"q({app="a", node="n1", pod="p1"}: inner text)q"});
+  EXPECT_EQ(Lines(R"q({app="a"} | decolorize |= "red alert")q"), Texts{R"q({app="a", node="n1"}: red alert)q"});
+  EXPECT_EQ(Lines(R"q({app="a"} |> "GET <_> took <_>ms")q"), Texts{R"q({app="a", node="n1"}: GET /x took 12ms)q"});
+  EXPECT_EQ(Lines(R"q({app="a"} !> "<_>took<_>" or "<_>entry<_>" | decolorize)q"),
+            Texts{R"q({app="a", node="n1"}: red alert)q"});
+  EXPECT_EQ(Lines(R"q({app="a"} | line_format "new {{.app}}" |= "new a" |= "x")q"), Texts{});
+  EXPECT_EQ(Lines(R"q({app="a"} |= "took" | line_format "new {{.app}}" |= "new a")q"),
+            Texts{R"q({app="a", node="n1"}: new a)q"});
+}
+
+TEST_F(LogQl, TemplatesHaveFunctions) {
+  Log("a", 1, "path=/x/y?z=1 took=1500ms user=bob");
+  const auto line = [&](const std::string& text) {
+    const auto lines = Lines("{app=\"a\"} | logfmt | line_format `" + text + "` | keep app");
+    return lines.size() == 1 ? lines[0].substr(lines[0].find(": ") + 2) : "none";
+  };
+  EXPECT_EQ(line(R"q({{ .user | ToUpper }} {{ Replace .path "/" "-" 1 }})q"), "BOB -x/y?z=1");
+  EXPECT_EQ(line(R"q({{ regexReplaceAll "([a-z])=([0-9])" .path "${2}:${1}" }})q"), "/x/y?1:z");
+  EXPECT_EQ(line(R"q({{ if contains "b" .user }}yes{{ else }}no{{ end }} {{ .none | default "unset" }})q"), "yes unset");
+  EXPECT_EQ(line(R"q({{ add 1 2 3 }} {{ div 7 2 }} {{ mulf 1.5 2 }} {{ duration .took }} {{ round 3.14159 2 }})q"), "6 3 3 1.5 3.14");
+  EXPECT_EQ(line(R"q({{ __timestamp__ | date "2006-01-02T15:04:05.000Z07:00" }} {{ __line__ | trunc 5 }})q"), "1970-01-01T00:00:01.000Z path=");
+  EXPECT_EQ(line(R"q({{ .user | alignRight 5 }}|{{ substr 1 -1 .user }}|{{ printf "%-5s" .user }}|)q"), "  bob|ob|bob  |");
+  EXPECT_EQ(Lines(R"q({app="a"} | label_format up="{{ .app | upper }}")q"),
+            Texts{R"q({app="a", node="n1", up="A"}: path=/x/y?z=1 took=1500ms user=bob)q"});
+  EXPECT_NE(Lines(R"q({app="a"} | line_format "{{ add .app 1 }}")q")[0].find("TemplateFormatErr"), std::string::npos);
+}
+
+TEST_F(LogQl, AbsenceAndCounters) {
+  Log("a", 10, "v=5");
+  Log("a", 20, "v=8");
+  Log("a", 30, "v=2");
+  EXPECT_EQ(Metric(R"q(absent_over_time({app="a", node=~"n.*"} |= "none" [1m]))q", 40), (Expected{{R"q({app="a"})q", "1"}}));
+  EXPECT_EQ(Metric(R"q(absent_over_time({app="a"}[1m]))q", 40), Expected{});
+  EXPECT_EQ(Metric(R"q(absent_over_time({app="a"}[5s]))q", 40), (Expected{{R"q({app="a"})q", "1"}}));
+  EXPECT_EQ(Metric(R"q(rate_counter({app="a"} | logfmt | unwrap v [50s]) by (app))q", 40), (Expected{{R"q({app="a"})q", "0.1"}}));
+}
+
 TEST_F(LogQl, ParsersAndLabelFilters) {
   Log("a", 1, R"q({"status":500,"http":{"path":"/x"},"took":"1.5s","app":"inner"})q");
   Log("a", 2, R"q(not json)q");
@@ -153,9 +195,9 @@ TEST_F(LogQl, ErrorsSayWhere) {
        R"q(1:13: parse error: unexpected end of input, expected a stage or a label)q"},
       {R"q({app="a"} | json | x > "5")q",
        R"q(1:22: parse error: a text can only be compared with =, !=, =~ and !~)q"},
-      {R"q({app="a"} | unpack)q", R"q(1:13: parse error: the stage unpack is not supported)q"},
-      {R"q({app="a"} | line_format "{{.x | upper}}")q",
-       R"q(1:13: parse error: templates may only hold fields as {{.label}}, not "{{.x | upper}}")q"},
+      {R"q({app="a"} | distinct x)q", R"q(1:13: parse error: the stage distinct is not supported)q"},
+      {R"q({app="a"} | line_format "{{.x | shout}}")q",
+       R"q(1:13: parse error: invalid template: function "shout" not defined)q"},
       {R"q({app="a"} extra)q", R"q(1:11: parse error: unexpected "e", expected a stage)q"},
       {R"q(rate({app="a"}))q",
        R"q(1:15: parse error: unexpected ")", expected a stage or a range as [5m])q"},

@@ -213,6 +213,18 @@ TEST_F(PromQl, FaultsAreSeries) {
   EXPECT_EQ(active_at("up unless on (node) faultline_fault_active", 40'000), 0);
   EXPECT_EQ(active_at("faultline_fault_active{node=\"n2\"}", 40'000), 0);
   EXPECT_EQ(active_at("max_over_time(faultline_fault_active[1m])", 110'000), 1);
+  // Samples come every 15 s: those at 45 and 60 lie in the window.
+  const promql::FaultLabels faults = [&](int64_t, int64_t) { return std::vector<FaultLabel>{fault}; };
+  const auto count = [&](bool only, const std::string& name) {
+    const auto windowed = promql::MakeWindowedSource(promql::MakeSeriesSource(&store_, faults), faults,
+                                                     {{LabelMatcher::Op::kEqual, "fault", name}}, only);
+    const auto result = PromQuery::Parse("count_over_time(up[5m])")->At(80'000, *windowed, options_);
+    return result->series.empty() ? 0.0 : result->series[0].samples[0].value;
+  };
+  EXPECT_EQ(count(true, "cpu_stress"), 2);
+  EXPECT_EQ(count(false, "cpu_stress"), 4);
+  EXPECT_EQ(count(true, "other"), 0);
+  EXPECT_EQ(count(false, "other"), 6);
 }
 
 struct BadQuery {
