@@ -24,6 +24,7 @@ constexpr CommandRow kCommands[] = {
     {"query", "evaluate PromQL", SetUpQuery},
     {"report", "the report of a node or of the cluster", SetUpReport},
     {"top", "nodes or containers by what they use", SetUpTop},
+    {"traces", "traces that match TraceQL, or one trace as a tree", SetUpTraces},
     {"watch", "follow the changes of objects", SetUpWatch},
 };
 

@@ -25,6 +25,7 @@ void SetUpLogs(CLI::App& app, Session& session);
 void SetUpQuery(CLI::App& app, Session& session);
 void SetUpReport(CLI::App& app, Session& session);
 void SetUpTop(CLI::App& app, Session& session);
+void SetUpTraces(CLI::App& app, Session& session);
 void SetUpWatch(CLI::App& app, Session& session);
 
 }  // namespace faultline::cli

@@ -24,6 +24,8 @@ MAY_INCLUDE = {
     "aggregator/store": [],
     "aggregator/query": ["aggregator/store", "aggregator/labels/ground_truth.h"],
     "aggregator/objects": ["aggregator/store"],
+    "aggregator/otlp": ["aggregator/store"],
+    "aggregator/traces": ["aggregator/otlp", "aggregator/store"],
     "aggregator/labels": ["aggregator/store"],
     "aggregator/kube": ["aggregator/objects"],
     "aggregator/experiments": ["aggregator/fleet.h", "aggregator/objects", "aggregator/labels", "aggregator/query",

@@ -30,6 +30,23 @@ Result<Reply> LokiPush(const Request& request, ApiContext& context);
 // remote_write.cc
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context);
 
+// otlp.cc
+Result<Reply> OtlpMetrics(const Request& request, ApiContext& context);
+Result<Reply> OtlpLogs(const Request& request, ApiContext& context);
+Result<Reply> OtlpTraces(const Request& request, ApiContext& context);
+
+// tempo.cc, jaeger.cc
+Result<Reply> TempoTrace(const Request& request, ApiContext& context);
+Result<Reply> TempoSearch(const Request& request, ApiContext& context);
+Result<Reply> TempoTags(const Request& request, ApiContext& context);
+Result<Reply> TempoTagValues(const Request& request, ApiContext& context);
+Result<Reply> TempoEcho(const Request& request, ApiContext& context);
+Result<Reply> JaegerServices(const Request& request, ApiContext& context);
+Result<Reply> JaegerOperations(const Request& request, ApiContext& context);
+Result<Reply> JaegerServiceOperations(const Request& request, ApiContext& context);
+Result<Reply> JaegerTraces(const Request& request, ApiContext& context);
+Result<Reply> JaegerDependencies(const Request& request, ApiContext& context);
+
 // discovery.cc
 Result<Reply> ApiGroups(const Request& request, ApiContext& context);
 Result<Reply> ApiGroup(const Request& request, ApiContext& context);

@@ -69,7 +69,7 @@ int Ask(uint16_t port) {
 }
 
 std::string Attribute(const v1::Span& span, const std::string& name) {
-  for (const v1::Label& attribute : span.attributes()) {
+  for (const v1::Attribute& attribute : span.attributes()) {
     if (attribute.name() == name) return attribute.value();
   }
   return "";
