@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "aggregator/api/http_post.h"
+#include "aggregator/alerts/rule_engine.h"
 #include "aggregator/api/http_server.h"
 #include "aggregator/checks/change_sender.h"
 #include "aggregator/checks/check_runs.h"
@@ -22,7 +23,10 @@
 #include "aggregator/fleet.h"
 #include "aggregator/ingest.h"
 #include "aggregator/labels/ground_truth.h"
+#include "aggregator/http_client.h"
 #include "aggregator/objects/objects.h"
+#include "aggregator/query/series_source.h"
+#include "aggregator/remote_writer.h"
 #include "aggregator/store/store.h"
 #include "common/log.h"
 #include "common/self_metrics.h"
@@ -74,6 +78,7 @@ Result<void> LoadPriorities(const v1::AggregatorConfig& config, Checks& checks) 
 struct Aggregator::Parts {
   SystemClock clock;
   SelfMetrics metrics;
+  std::vector<std::unique_ptr<RemoteWriter>> remote_writers;  // outlives the store, whose threads feed it
   std::unique_ptr<Store> store;
   std::unique_ptr<Fleet> fleet;
   std::unique_ptr<GroundTruth> ground_truth;
@@ -86,6 +91,8 @@ struct Aggregator::Parts {
   std::unique_ptr<Checks> checks;
   std::unique_ptr<RulesPush> rules_push;
   std::unique_ptr<CheckRuns> check_runs;
+  std::unique_ptr<alerts::Notifier> notifier;
+  std::unique_ptr<alerts::RuleEngine> rules;
   ApiContext context;
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Ingest> ingest;
@@ -99,7 +106,53 @@ struct Aggregator::Parts {
 
   void Keep();
   void ExportStats();
+  Result<void> StartRemoteWrite(const v1::RemoteWriteConfig& config);
+  Result<void> LoadRules(const v1::AggregatorConfig& config);
 };
+
+Result<void> Aggregator::Parts::StartRemoteWrite(const v1::RemoteWriteConfig& config) {
+  for (const std::string& endpoint : config.endpoint()) {
+    if (auto checked = CheckHttpUrl(endpoint); !checked) return Within("remote_write.endpoint", checked.error());
+    remote_writers.push_back(std::make_unique<RemoteWriter>(
+        RemoteWriterOptions{.endpoint = endpoint,
+                            .max_queued_samples = config.max_queued_samples(),
+                            .max_samples_per_send = config.max_samples_per_send(),
+                            .batch_deadline_ns = Ns(config.batch_deadline()),
+                            .timeout_ns = Ns(config.timeout())},
+        store.get(), &metrics));
+  }
+  if (remote_writers.empty()) return {};
+  store->Observe([this](std::vector<AppendBatch::SampleRow>&& samples) {
+    for (const auto& writer : remote_writers) writer->Add(samples);
+  });
+  return {};
+}
+
+Result<void> Aggregator::Parts::LoadRules(const v1::AggregatorConfig& config) {
+  const v1::RulesConfig& from = config.rules();
+  for (const std::string& address : from.alertmanagers()) {
+    if (auto checked = CheckHttpUrl(address); !checked) return Within("rules.alertmanagers", checked.error());
+  }
+  notifier = std::make_unique<alerts::Notifier>(
+      std::vector<std::string>(from.alertmanagers().begin(), from.alertmanagers().end()), &metrics);
+  alerts::RuleWorld world;
+  world.store = store.get();
+  world.make_source = [this] {
+    return promql::MakeSeriesSource(store.get(), [truth = ground_truth.get()](int64_t begin_ns, int64_t end_ns) {
+      return truth->Between(begin_ns, end_ns);
+    });
+  };
+  world.query.max_samples = config.query().max_samples();
+  world.query.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;
+  world.query.clock = &clock;
+  world.default_interval_ms = Ns(from.interval()) / kNsPerMs;
+  world.resend_delay_ms = Ns(from.resend_delay()) / kNsPerMs;
+  world.external_url = from.external_url();
+  for (const auto& [name, value] : from.external_labels()) world.external_labels.emplace_back(name, value);
+  SortLabels(world.external_labels);
+  rules = std::make_unique<alerts::RuleEngine>(std::move(world), notifier.get(), &metrics, &clock);
+  return rules->Load({from.files().begin(), from.files().end()});
+}
 
 void Aggregator::Parts::ExportStats() {
   const StoreStats stats = store->Stats();
@@ -168,6 +221,8 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.experiments->UseChecks(parts.status_checks.get());
   parts.workflows = std::make_unique<Workflows>(parts.objects.get(), parts.status_checks.get(), &parts.clock);
   parts.diagnoser = std::make_unique<Diagnoser>(parts.store.get(), parts.ground_truth.get(), &parts.clock);
+  FAULTLINE_TRY(parts.LoadRules(config));
+  FAULTLINE_TRY(parts.StartRemoteWrite(config.remote_write()));
 
   parts.checks = std::make_unique<Checks>(parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock,
                                           ChecksOptionsOf(config));
@@ -212,6 +267,8 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.context.experiments = parts.experiments.get();
   parts.context.diagnoser = parts.diagnoser.get();
   parts.context.checks = parts.checks.get();
+  parts.context.rules = parts.rules.get();
+  parts.context.notifier = parts.notifier.get();
   parts.context.self_metrics = &parts.metrics;
   parts.context.clock = &parts.clock;
   parts.context.max_samples = config.query().max_samples();
@@ -234,6 +291,7 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.check_runs->Start();
   parts.workflows->Start();
   parts.ingest->Start();
+  parts.rules->Start();
   FAULTLINE_ASSIGN(parts.http, HttpServer::Start(http, RouteCatalogue(), &parts.context));
   parts.keeper = std::thread([&parts] { parts.Keep(); });
   return aggregator;
@@ -244,7 +302,12 @@ void Aggregator::Reload(const v1::AggregatorConfig& config) {
   spdlog::set_level(config.log().level().empty() ? spdlog::level::info
                                                  : spdlog::level::from_str(config.log().level()));
   if (auto loaded = LoadPriorities(config, *parts_->checks); !loaded) spdlog::error("the old priorities stay: {}", loaded.error().message);
-  spdlog::info("configuration reloaded: store.retention, checks.priorities and log.level; other keys take effect at the next start");
+  const auto& files = config.rules().files();
+  if (auto loaded = parts_->rules->Load({files.begin(), files.end()}); !loaded) {
+    spdlog::error("the old rules stay: {}", loaded.error().message);
+  }
+  spdlog::info(
+      "configuration reloaded: store.retention, rules.files, checks.priorities and log.level; other keys take effect at the next start");
 }
 
 void Aggregator::Stop() {
@@ -257,6 +320,9 @@ void Aggregator::Stop() {
   if (parts.ingest) parts.ingest->Stop();
   if (parts.checks) parts.checks->Stop();
   if (parts.webhook) parts.webhook->Stop();
+  if (parts.rules) parts.rules->Stop();
+  if (parts.notifier) parts.notifier->Stop();
+  for (const auto& writer : parts.remote_writers) writer->Stop();
   {
     const std::lock_guard lock(parts.mutex);
     parts.stopping = true;

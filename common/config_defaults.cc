@@ -359,6 +359,16 @@ Result<void> FillDefaults(v1::AggregatorConfig* config) {
   FAULTLINE_TRY(AtLeast("query.timeout", query->timeout(), 1));
   FAULTLINE_TRY(AtLeast("query.lookback", query->lookback(), 1));
   FAULTLINE_TRY(FillVerdicts(config->mutable_checks()));
+  v1::RulesConfig* rules = config->mutable_rules();
+  if (!rules->has_interval()) *rules->mutable_interval() = Seconds(60);
+  if (!rules->has_resend_delay()) *rules->mutable_resend_delay() = Seconds(60);
+  Default(rules->mutable_external_url(), "http://" + config->http().listen());
+  FAULTLINE_TRY(AtLeast("rules.interval", rules->interval(), 100));
+  v1::RemoteWriteConfig* remote = config->mutable_remote_write();
+  remote->set_max_queued_samples(Or<uint64_t>(remote->max_queued_samples(), 1'000'000));
+  remote->set_max_samples_per_send(Or<uint32_t>(remote->max_samples_per_send(), 2000));
+  if (!remote->has_batch_deadline()) *remote->mutable_batch_deadline() = Seconds(1);
+  if (!remote->has_timeout()) *remote->mutable_timeout() = Seconds(30);
   return FillLog(config->mutable_log());
 }
 

@@ -24,6 +24,10 @@ class Experiments;
 class Diagnoser;
 class Checks;
 class SelfMetrics;
+namespace alerts {
+class RuleEngine;
+class Notifier;
+}  // namespace alerts
 
 enum class Role { kAnyone, kViewer, kOperator, kAdmin };  // kAnyone: no token needed (probes)
 
@@ -70,6 +74,8 @@ struct ApiContext {
   Experiments* experiments = nullptr;
   Diagnoser* diagnoser = nullptr;
   Checks* checks = nullptr;
+  alerts::RuleEngine* rules = nullptr;
+  alerts::Notifier* notifier = nullptr;
   SelfMetrics* self_metrics = nullptr;
   const Clock* clock = nullptr;
   uint64_t max_samples = 50'000'000;

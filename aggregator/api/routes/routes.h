@@ -30,6 +30,19 @@ Result<Reply> LokiPush(const Request& request, ApiContext& context);
 // remote_write.cc
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context);
 
+// remote_read.cc, federate.cc
+Result<Reply> RemoteRead(const Request& request, ApiContext& context);
+Result<Reply> Federate(const Request& request, ApiContext& context);
+
+// rules.cc
+Result<Reply> Rules(const Request& request, ApiContext& context);
+Result<Reply> Alerts(const Request& request, ApiContext& context);
+Result<Reply> Alertmanagers(const Request& request, ApiContext& context);
+Result<Reply> Targets(const Request& request, ApiContext& context);
+Result<Reply> QueryExemplars(const Request& request, ApiContext& context);
+Result<Reply> RuntimeInfo(const Request& request, ApiContext& context);
+Result<Reply> NoFlags(const Request& request, ApiContext& context);
+
 // otlp.cc
 Result<Reply> OtlpMetrics(const Request& request, ApiContext& context);
 Result<Reply> OtlpLogs(const Request& request, ApiContext& context);
