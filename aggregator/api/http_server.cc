@@ -17,6 +17,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
 
 #include "aggregator/api/dispatcher.h"
 #include "aggregator/api/status.h"
@@ -158,6 +159,11 @@ struct HttpServer::Impl {
   asio::awaitable<bool> Write(Stream& stream, Reply& reply, bool keep_alive, bool head_only);
   template <typename Stream>
   asio::awaitable<bool> WriteStream(Stream& stream, Reply& reply, bool head_only);
+  template <typename Stream>
+  asio::awaitable<void> WriteWebSocket(Stream& stream, const http::request<http::string_body>& request, Reply& reply);
+  using Deadline = std::chrono::steady_clock::time_point;
+  // The next piece of a stream; nullopt at its end, at the deadline, or when no thread is free for it.
+  asio::awaitable<std::optional<std::string>> NextPiece(std::shared_ptr<BodyStream> source, Deadline end);
 };
 
 Result<void> HttpServer::Impl::Listen() {
@@ -339,6 +345,10 @@ asio::awaitable<void> HttpServer::Impl::Serve(Stream& stream, std::string remote
       }
     }
     dispatcher->Finish(*admission, reply.status);
+    if (reply.web_socket && reply.stream != nullptr && beast::websocket::is_upgrade(parser.get())) {
+      co_await WriteWebSocket(stream, parser.get(), reply);
+      co_return;
+    }
     if (!co_await Write(stream, reply, keep_alive, head_only)) co_return;
   }
 }
@@ -408,35 +418,82 @@ asio::awaitable<bool> HttpServer::Impl::WriteStream(Stream& stream, Reply& reply
   http::response_serializer<http::empty_body> serializer(response);
   co_await http::async_write_header(stream, serializer, Catch(error));
   if (error || head_only) co_return false;
-  const auto executor = co_await asio::this_coro::executor;
-  const auto end = std::chrono::steady_clock::now() + Milliseconds(options.stream_timeout_ms);
-  std::shared_ptr<BodyStream> source = std::move(reply.stream);
+  const Deadline end = std::chrono::steady_clock::now() + Milliseconds(options.stream_timeout_ms);
+  const std::shared_ptr<BodyStream> source = std::move(reply.stream);
   while (!stopping && std::chrono::steady_clock::now() < end) {
-    auto pending = std::make_shared<Pending<std::optional<std::string>>>(executor);
-    pending->done.expires_at(end);
-    WorkerPool::Job job = [source, pending, executor] {
-      pending->value = source->Next();
-      asio::post(executor, [pending] {
-        pending->finished = true;
-        pending->done.cancel();
-      });
-    };
-    if (!streams.TryRun(std::move(job))) break;
-    if (!pending->finished) co_await pending->done.async_wait(Catch(error));
-    if (!pending->finished || !pending->value) break;
-    if (pending->value->empty()) {
+    const std::optional<std::string> piece = co_await NextPiece(source, end);
+    if (!piece) break;
+    if (piece->empty()) {
       // Nothing to write tells nothing about the client; a closed connection reads as zero bytes.
       char byte = 0;
       if (::recv(socket.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return false;
       continue;
     }
     socket.expires_after(Milliseconds(options.write_timeout_ms));
-    co_await asio::async_write(stream, http::make_chunk(asio::buffer(*pending->value)), Catch(error));
+    co_await asio::async_write(stream, http::make_chunk(asio::buffer(*piece)), Catch(error));
     if (error) co_return false;
   }
   socket.expires_after(Milliseconds(options.write_timeout_ms));
   co_await asio::async_write(stream, http::make_chunk_last(), Catch(error));
   co_return false;
+}
+
+asio::awaitable<std::optional<std::string>> HttpServer::Impl::NextPiece(std::shared_ptr<BodyStream> source, Deadline end) {
+  const auto executor = co_await asio::this_coro::executor;
+  auto pending = std::make_shared<Pending<std::optional<std::string>>>(executor);
+  pending->done.expires_at(end);
+  WorkerPool::Job job = [source, pending, executor] {
+    pending->value = source->Next();
+    asio::post(executor, [pending] {
+      pending->finished = true;
+      pending->done.cancel();
+    });
+  };
+  if (!streams.TryRun(std::move(job))) co_return std::nullopt;
+  error_code ignored;
+  if (!pending->finished) co_await pending->done.async_wait(Catch(ignored));
+  if (!pending->finished) co_return std::nullopt;
+  co_return std::move(pending->value);
+}
+
+// Messages out only; what the client sends is read for the sake of pings and of its goodbye.
+template <typename Stream>
+asio::awaitable<void> HttpServer::Impl::WriteWebSocket(Stream& stream, const http::request<http::string_body>& request,
+                                                       Reply& reply) {
+  constexpr size_t kMaxClientMessageBytes = 4096;
+  const Held held(open_streams);
+  error_code error;
+  if (open_streams > options.max_streams) {
+    dispatcher->Refused("too_many_streams");
+    Reply busy = RefusalReply(ErrorForm::kPrometheus, 503, "too many streams are open");
+    co_await Write(stream, busy, false, false);
+    co_return;
+  }
+  beast::websocket::stream<Stream&> socket(stream);
+  socket.read_message_max(kMaxClientMessageBytes);
+  socket.text(true);
+  auto& lowest = beast::get_lowest_layer(stream);
+  lowest.expires_after(Milliseconds(options.write_timeout_ms));
+  co_await socket.async_accept(request, Catch(error));
+  if (error) co_return;
+  const Deadline end = std::chrono::steady_clock::now() + Milliseconds(options.stream_timeout_ms);
+  const std::shared_ptr<BodyStream> source = std::move(reply.stream);
+  beast::flat_buffer ignored;
+  while (!stopping && std::chrono::steady_clock::now() < end) {
+    const std::optional<std::string> piece = co_await NextPiece(source, end);
+    if (!piece) break;
+    lowest.expires_after(Milliseconds(options.write_timeout_ms));
+    if (!piece->empty()) co_await socket.async_write(asio::buffer(*piece), Catch(error));
+    char byte = 0;
+    const ssize_t waiting = ::recv(lowest.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (error || waiting == 0) co_return;
+    if (waiting < 0) continue;
+    co_await socket.async_read_some(ignored, kMaxClientMessageBytes, Catch(error));
+    ignored.clear();
+    if (error) co_return;
+  }
+  lowest.expires_after(Milliseconds(1000));
+  co_await socket.async_close(beast::websocket::close_code::normal, Catch(error));
 }
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -50,6 +50,12 @@ constexpr Route kRoutes[] = {
      "the values of a label of log streams", LokiLabelValues},
     {"GET POST", "/loki/api/v1/series", Role::kViewer, kPrometheus,
      "the log streams that selectors match", LokiSeries},
+    {"GET", "/loki/api/v1/tail", Role::kViewer, kPrometheus, "log lines as they come, over a WebSocket", LokiTail},
+    {"GET POST", "/loki/api/v1/patterns", Role::kViewer, kPrometheus, "what lines have in common, counted over time", LokiPatterns},
+    {"GET", "/loki/api/v1/status/buildinfo", Role::kViewer, kPrometheus, "which Loki this API is equal to", LokiBuildInfo},
+    {"GET POST", "/loki/api/v1/index/stats", Role::kViewer, kPrometheus, "how much a selector means", LokiIndexStats},
+    {"GET POST", "/loki/api/v1/detected_labels", Role::kViewer, kPrometheus, "labels of streams with their cardinality",
+     LokiDetectedLabels},
     {"POST", "/loki/api/v1/push", Role::kOperator, kPrometheus,
      "log lines in: JSON or snappy protobuf", LokiPush, !kAudited, kIngest},
 

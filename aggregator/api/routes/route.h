@@ -63,6 +63,7 @@ struct Reply {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   std::unique_ptr<BodyStream> stream;  // instead of body
+  bool web_socket = false;             // each piece of the stream is a message, if the client asked for a WebSocket
 };
 
 // What handlers work with; all outlive the server. Null where a test does not need it.

@@ -27,6 +27,13 @@ Result<Reply> LokiLabelValues(const Request& request, ApiContext& context);
 Result<Reply> LokiSeries(const Request& request, ApiContext& context);
 Result<Reply> LokiPush(const Request& request, ApiContext& context);
 
+// loki_tail.cc
+Result<Reply> LokiTail(const Request& request, ApiContext& context);
+Result<Reply> LokiPatterns(const Request& request, ApiContext& context);
+Result<Reply> LokiBuildInfo(const Request& request, ApiContext& context);
+Result<Reply> LokiIndexStats(const Request& request, ApiContext& context);
+Result<Reply> LokiDetectedLabels(const Request& request, ApiContext& context);
+
 // remote_write.cc
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context);
 
