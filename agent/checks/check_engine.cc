@@ -232,14 +232,19 @@ void CheckEngine::Loop::StartProgram(ScheduledRule& entry, int64_t now_ns) {
     Told(entry, {result});
   };
   v1::RunProgram request;
-  std::string program = rule.program;
+  // In a container the host's files lie below host_root; what is started there sees the host as its
+  // own.
+  const std::string root = options_.host_root == "/" ? "" : options_.host_root;
+  std::string program = root + rule.program;
   if (!rule.own_program) {
-    const std::vector<std::string> roots(options_.config.allowed_roots().begin(),
-                                         options_.config.allowed_roots().end());
-    const auto allowed = AllowedProgram(rule.program, roots);
+    std::vector<std::string> roots;
+    for (const std::string& allowed : options_.config.allowed_roots())
+      roots.push_back(root + allowed);
+    const auto allowed = AllowedProgram(program, roots);
     if (!allowed) return refuse(v1::CHECK_VERDICT_UNKNOWN, allowed.error().message);
     program = *allowed;
   }
+  if (!root.empty()) request.set_view_pid(1);
   const v1::CheckView& view = entry.view.has_value() ? *entry.view : rule.view;
   if (view.pid() != 0 || !view.pod().empty()) {
     const uint32_t pid = view.pid() != 0      ? view.pid()

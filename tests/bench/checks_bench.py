@@ -107,7 +107,9 @@ def kmsg(seconds):
 
 
 if __name__ == "__main__":
-    cost(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
-    flood(int(sys.argv[2]) if len(sys.argv) > 2 else 10)
+    if len(sys.argv) < 2 or sys.argv[1] != "0":
+        cost(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    if len(sys.argv) < 3 or sys.argv[2] != "0":
+        flood(int(sys.argv[2]) if len(sys.argv) > 2 else 10)
     if len(sys.argv) > 3:
         kmsg(int(sys.argv[3]))

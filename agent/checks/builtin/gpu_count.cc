@@ -1,5 +1,6 @@
 // GPUs against `count` or against the most that were seen: one that fell off the bus.
 #include <algorithm>
+#include "agent/checks/builtin/accelerators.h"
 #include "agent/checks/builtin/gpu_spec.h"
 #include "agent/checks/builtin/judged.h"
 #include "agent/checks/builtin/nvml.h"
@@ -11,8 +12,15 @@ namespace {
 class GpuCount final : public Check {
  public:
   explicit GpuCount(CheckParameters& parameters) : count_(parameters.Number("count", 0)) {}
-  Finding Evaluate(const HostView& /*host*/) override {
+  Finding Evaluate(const HostView& host) override {
     const auto gpus = LookAtGpus();
+    if (!gpus && HasAccelerator(host)) {
+      // There is one on the bus, and nobody can talk to it.
+      Finding finding{.verdict = v1::CHECK_VERDICT_PROBLEM,
+                      .message = "a GPU is on the bus, but " + gpus.error().message};
+      finding.suggestion = "install or load the driver";
+      return finding;
+    }
     if (!gpus) return Finding::NotApplicable(gpus.error().message);
     Judged judged;
     most_ = std::max(most_, gpus->size());
