@@ -12,6 +12,7 @@ class FileDescriptor {
   ~FileDescriptor() { Close(); }
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
+  explicit operator bool() const { return valid(); }
   int Release();
   void Close();
 

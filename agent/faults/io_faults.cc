@@ -197,7 +197,7 @@ Result<IoAsked> Read(const FaultSpec& spec) {
     const bool wanted =
         asked.methods.empty() || (call.flags >= 0) ||
         std::find(asked.methods.begin(), asked.methods.end(), call.method) != asked.methods.end();
-    const long number = SyscallNumber(call.name);
+    const long number = TracedCallNumber(call.name);
     if (wanted && number >= 0) asked.calls[static_cast<uint64_t>(number)] = &call;
   }
   if (spec.fault == "io_fault") {

@@ -25,7 +25,7 @@ constexpr std::string_view kNever[] = {"exit", "exit_group", "rt_sigreturn", "re
 Result<CallsAsked> Read(const FaultSpec& spec) {
   CallsAsked asked;
   for (const std::string& name : spec.List("syscalls")) {
-    const long number = SyscallNumber(name);
+    const long number = TracedCallNumber(name);
     if (number < 0)
       return Fail(ErrorCode::kInvalidArgument, "parameters.syscalls: '{}' is no call here", name);
     for (const std::string_view never : kNever) {

@@ -78,7 +78,7 @@ std::vector<pid_t> ThreadsOf(uint32_t pid) {
 
 }  // namespace
 
-long SyscallNumber(std::string_view name) {
+long TracedCallNumber(std::string_view name) {
   for (const NamedCall& call : kCalls) {
     if (call.name == name) return call.number;
   }

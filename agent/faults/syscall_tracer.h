@@ -84,7 +84,7 @@ bool WriteMemory(pid_t tid, uint64_t address, const void* from, size_t bytes);
 std::optional<std::string> ReadText(pid_t tid, uint64_t address, size_t max_bytes = 4096);
 
 // -1: there is no such call here. openat, read …
-long SyscallNumber(std::string_view name);
+long TracedCallNumber(std::string_view name);
 // EIO or 5; 0: there is none.
 int ErrorNumber(std::string_view text);
 

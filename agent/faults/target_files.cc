@@ -30,15 +30,6 @@ bool IsBelow(std::string_view path, std::string_view folder) {
 
 }  // namespace
 
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Result<std::string> RememberFileTarget(const v1::Subject& target, const FaultHost& host,
                                        FaultPlan& plan) {
   FAULTLINE_ASSIGN(const std::vector<uint32_t> pids, TargetPids(target, host));

@@ -10,23 +10,10 @@
 #include <string_view>
 
 #include "agent/faults/fault.h"
+#include "common/file_descriptor.h"
 #include "common/result.h"
 
 namespace faultline {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  FileDescriptor(const FileDescriptor&) = delete;
-  ~FileDescriptor();
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 // The folder of a path, open, and the last part of the path.
 struct FilePlace {
