@@ -101,7 +101,7 @@ void PutAnswer(std::string& message, unsigned type, std::string_view bytes) {
   message += bytes;
 }
 
-std::string MakeMessage(std::string_view query, const DnsQuestion& question, const DnsRules& rules,
+std::string MakeMessage(std::string_view query, const DnsQuery& question, const DnsRules& rules,
                         std::minstd_rand& random) {
   std::string message(query.substr(0, question.end));
   const bool wants_v4 = question.type == kTypeA;
@@ -185,10 +185,10 @@ DnsRules DnsRulesOf(const FaultSpec& spec) {
   return rules;
 }
 
-std::optional<DnsQuestion> ReadDnsQuestion(std::string_view message) {
+std::optional<DnsQuery> ReadDnsQuestion(std::string_view message) {
   if (message.size() < kHeader || Read16(message, 4) != 1) return std::nullopt;
   if ((Read16(message, 2) & 0xf800) != 0) return std::nullopt;  // an answer, or no plain query
-  DnsQuestion question;
+  DnsQuery question;
   size_t at = kHeader;
   while (at < message.size() && message[at] != 0) {
     const auto length = static_cast<uint8_t>(message[at]);

@@ -27,12 +27,12 @@ DnsRules DnsRulesOf(const FaultSpec& spec);
 std::optional<std::string> AnswerDns(std::string_view frame, const DnsRules& rules,
                                      std::minstd_rand& random);
 
-struct DnsQuestion {
+struct DnsQuery {
   std::string name;  // lower case, without the last dot
   unsigned type = 0;
   size_t end = 0;  // in the message
 };
-std::optional<DnsQuestion> ReadDnsQuestion(std::string_view message);
+std::optional<DnsQuery> ReadDnsQuestion(std::string_view message);
 // A query for `name`; and what an answer to it says.
 std::string MakeDnsQuery(std::string_view name, unsigned type, unsigned id);
 struct DnsReply {

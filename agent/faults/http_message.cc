@@ -29,8 +29,8 @@ std::unexpected<Error> NotHttp(std::string_view why) {
   return Fail(ErrorCode::kInvalidArgument, "no HTTP/1 message: {}", why);
 }
 
-Result<HttpHead> ReadFirstLine(std::string_view line) {
-  HttpHead head;
+Result<HttpMessageHead> ReadFirstLine(std::string_view line) {
+  HttpMessageHead head;
   const size_t first = line.find(' ');
   if (first == std::string_view::npos) return NotHttp("first line");
   if (line.starts_with("HTTP/1.")) {
@@ -53,38 +53,38 @@ Result<HttpHead> ReadFirstLine(std::string_view line) {
 
 }  // namespace
 
-std::string_view HttpHead::Header(std::string_view name) const {
+std::string_view HttpMessageHead::Header(std::string_view name) const {
   for (const auto& [key, value] : headers) {
     if (SameWord(key, name)) return value;
   }
   return {};
 }
 
-void HttpHead::Remove(std::string_view name) {
+void HttpMessageHead::Remove(std::string_view name) {
   std::erase_if(headers, [&](const auto& header) { return SameWord(header.first, name); });
 }
 
-void HttpHead::Set(std::string_view name, std::string_view value) {
+void HttpMessageHead::Set(std::string_view name, std::string_view value) {
   Remove(name);
   Add(name, value);
 }
 
-void HttpHead::Add(std::string_view name, std::string_view value) {
+void HttpMessageHead::Add(std::string_view name, std::string_view value) {
   headers.emplace_back(std::string(name), std::string(value));
 }
 
-std::string_view HttpHead::Path() const {
+std::string_view HttpMessageHead::Path() const {
   return std::string_view(target).substr(0, target.find_first_of("?#"));
 }
 
-std::string HttpHead::Text() const {
+std::string HttpMessageHead::Text() const {
   std::string text = is_response ? fmt::format("{} {} {}\r\n", version, code, reason)
                                  : fmt::format("{} {} {}\r\n", method, target, version);
   for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
   return text + "\r\n";
 }
 
-Result<std::optional<HttpHead>> ReadHttpHead(std::string_view text, size_t& length) {
+Result<std::optional<HttpMessageHead>> ReadHttpHead(std::string_view text, size_t& length) {
   length = 0;
   const size_t end = text.find("\r\n\r\n");
   if (end == std::string_view::npos) {
@@ -95,11 +95,11 @@ Result<std::optional<HttpHead>> ReadHttpHead(std::string_view text, size_t& leng
     if (line == std::string_view::npos && text.size() > kMaxLineBytes) return NotHttp("first line");
     if (!text.empty() && std::isupper(static_cast<unsigned char>(text[0])) == 0)
       return NotHttp("first byte");
-    return std::optional<HttpHead>();
+    return std::optional<HttpMessageHead>();
   }
   std::string_view rest = text.substr(0, end + 2);
   size_t line_end = rest.find("\r\n");
-  FAULTLINE_ASSIGN(HttpHead head, ReadFirstLine(rest.substr(0, line_end)));
+  FAULTLINE_ASSIGN(HttpMessageHead head, ReadFirstLine(rest.substr(0, line_end)));
   rest.remove_prefix(line_end + 2);
   while (!rest.empty()) {
     line_end = rest.find("\r\n");
@@ -112,10 +112,10 @@ Result<std::optional<HttpHead>> ReadHttpHead(std::string_view text, size_t& leng
     rest.remove_prefix(line_end + 2);
   }
   length = end + 4;
-  return std::optional<HttpHead>(std::move(head));
+  return std::optional<HttpMessageHead>(std::move(head));
 }
 
-HttpFraming FramingOf(const HttpHead& head, std::string_view request_method) {
+HttpFraming FramingOf(const HttpMessageHead& head, std::string_view request_method) {
   if (!head.Header("Upgrade").empty() && (head.code == 101 || !head.is_response)) {
     if (head.is_response) return {HttpBody::kTunnel, 0};
   }

@@ -16,7 +16,7 @@ namespace faultline {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
-struct HttpHead {
+struct HttpMessageHead {
   bool is_response = false;
   std::string method;   // of a request
   std::string target;   // of a request: path and query
@@ -37,7 +37,7 @@ constexpr size_t kMaxHttpHeadBytes = 65536;
 
 // The head at the front of `text`, up to and with its empty line. nullopt: more is needed.
 // kInvalidArgument: this is no HTTP/1 message. `length` is set to how much of the text it is.
-Result<std::optional<HttpHead>> ReadHttpHead(std::string_view text, size_t& length);
+Result<std::optional<HttpMessageHead>> ReadHttpHead(std::string_view text, size_t& length);
 
 enum class HttpBody { kNone, kLength, kChunked, kUntilEnd, kTunnel };
 struct HttpFraming {
@@ -45,7 +45,7 @@ struct HttpFraming {
   uint64_t length = 0;
 };
 // How long the body is; of a response to `request_method`.
-HttpFraming FramingOf(const HttpHead& head, std::string_view request_method = "");
+HttpFraming FramingOf(const HttpMessageHead& head, std::string_view request_method = "");
 
 // Follows a chunked body: how many of the bytes belong to it, and whether it has ended.
 class ChunkFollower {

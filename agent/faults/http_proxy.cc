@@ -115,7 +115,7 @@ class Connection {
   }
 
   // nullopt: the stream ended. An error: it is no HTTP.
-  Result<std::optional<HttpHead>> ReadHead(Stream& from) {
+  Result<std::optional<HttpMessageHead>> ReadHead(Stream& from) {
     while (true) {
       size_t length = 0;
       FAULTLINE_ASSIGN(auto head, ReadHttpHead(from.pending(), length));
@@ -123,7 +123,7 @@ class Connection {
         from.pending().erase(0, length);
         return head;
       }
-      if (!from.More()) return std::optional<HttpHead>();
+      if (!from.More()) return std::optional<HttpMessageHead>();
     }
   }
 
@@ -153,7 +153,7 @@ class Connection {
     }
   }
 
-  bool Forward(Stream& from, int to, HttpHead head, bool meant, std::string_view method) {
+  bool Forward(Stream& from, int to, HttpMessageHead head, bool meant, std::string_view method) {
     const HttpFraming framing = FramingOf(head, method);
     if (meant) ChangeHead(proxy_.rules, head);
     if (!meant || !proxy_.rules.ChangesBody())

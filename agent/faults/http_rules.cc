@@ -42,7 +42,7 @@ Result<HttpHeaders> ReadPairs(const FaultSpec& spec, const std::string& name) {
   return pairs;
 }
 
-bool Has(const HttpHead& head, const HttpHeaders& wanted) {
+bool Has(const HttpMessageHead& head, const HttpHeaders& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& header) {
     return head.Header(header.first) == header.second;
   });
@@ -136,19 +136,19 @@ Result<HttpRules> ReadHttpRules(const FaultSpec& spec) {
   return rules;
 }
 
-bool MeansRequest(const HttpRules& rules, const HttpHead& request) {
+bool MeansRequest(const HttpRules& rules, const HttpMessageHead& request) {
   const bool path = rules.path.empty() || GlobMatch(rules.path, request.target) ||
                     GlobMatch(rules.path, request.Path());
   return path && (rules.method.empty() || rules.method == request.method) &&
          Has(request, rules.request_headers);
 }
 
-bool MeansResponse(const HttpRules& rules, const HttpHead& request, const HttpHead& response) {
+bool MeansResponse(const HttpRules& rules, const HttpMessageHead& request, const HttpMessageHead& response) {
   return MeansRequest(rules, request) && (rules.code == 0 || rules.code == response.code) &&
          Has(response, rules.response_headers);
 }
 
-void ChangeHead(const HttpRules& rules, HttpHead& head) {
+void ChangeHead(const HttpRules& rules, HttpMessageHead& head) {
   if (!head.is_response) {
     if (!rules.new_path.empty()) {
       const size_t mark = head.target.find('?');

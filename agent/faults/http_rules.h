@@ -39,10 +39,10 @@ struct HttpRules {
 
 // kInvalidArgument names the parameter.
 Result<HttpRules> ReadHttpRules(const FaultSpec& spec);
-bool MeansRequest(const HttpRules& rules, const HttpHead& request);
-bool MeansResponse(const HttpRules& rules, const HttpHead& request, const HttpHead& response);
+bool MeansRequest(const HttpRules& rules, const HttpMessageHead& request);
+bool MeansResponse(const HttpRules& rules, const HttpMessageHead& request, const HttpMessageHead& response);
 // Changes the head; the length of the body is set by who knows it.
-void ChangeHead(const HttpRules& rules, HttpHead& head);
+void ChangeHead(const HttpRules& rules, HttpMessageHead& head);
 std::string ChangeBody(const HttpRules& rules, const std::string& body);
 std::string DescribeHttp(const HttpRules& rules);
 

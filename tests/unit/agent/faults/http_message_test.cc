@@ -8,11 +8,11 @@
 namespace faultline {
 namespace {
 
-HttpHead Head(std::string_view text) {
+HttpMessageHead Head(std::string_view text) {
   size_t length = 0;
   const auto head = ReadHttpHead(text, length);
   EXPECT_TRUE(head && *head) << text;
-  return head && *head ? **head : HttpHead();
+  return head && *head ? **head : HttpMessageHead();
 }
 
 TEST(HttpMessage, HeadsAreReadAndWrittenAsTheyWere) {
@@ -74,7 +74,7 @@ TEST(HttpRules, MeanAndChangeWhatWasAsked) {
                      {"patch.body.value", R"({"foo":"bar","gone":null})"}};
   const auto rules = ReadHttpRules(spec);
   ASSERT_TRUE(rules) << rules.error().message;
-  HttpHead request = Head("GET /api/x?a=1&b=3 HTTP/1.1\r\nX-Who: me\r\n\r\n");
+  HttpMessageHead request = Head("GET /api/x?a=1&b=3 HTTP/1.1\r\nX-Who: me\r\n\r\n");
   EXPECT_TRUE(MeansRequest(*rules, request));
   EXPECT_FALSE(MeansRequest(*rules, Head("POST /api/x HTTP/1.1\r\nX-Who: me\r\n\r\n")));
   EXPECT_FALSE(MeansRequest(*rules, Head("GET /other HTTP/1.1\r\nX-Who: me\r\n\r\n")));
