@@ -8,6 +8,7 @@
 #include "aggregator/checks/priority_table.h"
 #include "aggregator/reports/report.h"
 #include "common/assert.h"
+#include "common/clock.h"
 #include "common/cron.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
