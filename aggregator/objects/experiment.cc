@@ -107,10 +107,10 @@ void ReadParameters(FieldReader& spec) {
   while (!pending.empty()) {
     const auto [name, value] = std::move(pending.back());
     pending.pop_back();
-    if (value.is_object() && name.size() < 256) {
+    if (value.is_object() && !StaysWhole(name) && name.size() < 256) {
       for (const auto& [inner, item] : value.get_object())
         pending.emplace_back(name + "." + std::string(inner), item);
-    } else if (value.is_array()) {
+    } else if (value.is_array() || value.is_object()) {
       flat[name] = json::string(json::serialize(value));
     } else {
       flat[name] = value;

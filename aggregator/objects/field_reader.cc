@@ -55,6 +55,11 @@ bool IsSnakeCase(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return IsLowerAlphanumeric(c) || c == '_'; });
 }
 
+bool StaysWhole(std::string_view parameter) {
+  return parameter == "attr" || parameter == "mistake" || parameter == "matchLabels" ||
+         parameter.ends_with("headers") || parameter.ends_with("queries");
+}
+
 std::string NearestWord(std::string_view name, const std::vector<std::string>& candidates) {
   std::string nearest;
   size_t best = name.size() / 3 + 2;

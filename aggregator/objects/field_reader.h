@@ -62,6 +62,8 @@ class FieldReader {
 // a-z, 0-9, - and ., starting and ending alphanumeric (RFC 1123), at most 253 characters.
 bool IsObjectName(std::string_view name);
 bool IsSnakeCase(std::string_view name);
+// Parameters of faults that are objects and stay so, as JSON; others become a.b.
+bool StaysWhole(std::string_view parameter);
 // The candidate that is most like `name`; empty if none is close.
 std::string NearestWord(std::string_view name, const std::vector<std::string>& candidates);
 

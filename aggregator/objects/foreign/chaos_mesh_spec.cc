@@ -51,7 +51,13 @@ void ReadGroup(FieldReader& spec, std::string_view group, json::object& to,
         MoveTexts(reorder, {"reorder", "correlation", "gap"}, to, prefix + "reorder.");
       });
     } else if (group == "bandwidth") {
-      MoveTexts(reader, {"rate", "limit", "buffer", "peakrate", "minburst"}, to, prefix);
+      MoveTexts(reader, {"rate", "limit", "buffer"}, to, prefix);
+      // 0 is what leaves them out.
+      for (const std::string_view name : {"peakrate", "minburst"}) {
+        const json::value* value = reader.Any(name);
+        if (value != nullptr && TextOf(*value) != "0")
+          reader.Refuse(name, "cannot be honoured: there is one rate and one buffer");
+      }
     } else if (group == "rate") {
       MoveTexts(reader, {"rate"}, to, prefix);
     } else {
@@ -488,8 +494,7 @@ void MoveTexts(FieldReader& from, std::initializer_list<std::string_view> names,
     const json::value* value = from.Any(name);
     if (value == nullptr) continue;
     const std::string path = prefix + std::string(name);
-    const bool headers = name.ends_with("headers") || name == "queries" || name == "matchLabels";
-    if (value->is_object() && !headers) {
+    if (value->is_object() && !StaysWhole(name)) {
       for (const auto& [inner, item] : value->get_object())
         to[path + "." + std::string(inner)] = json::string(TextOf(item));
     } else {

@@ -121,7 +121,9 @@ void ReadNetwork(FieldReader& body, TranslatedChaos& to) {
     MoveTexts(body, {"direction", "accept-tcp-flags"}, parameters);
     Default(parameters, "direction", "both");
   } else if (action == "bandwidth") {
-    MoveTexts(body, {"rate", "limit", "buffer", "peakrate", "minburst"}, parameters);
+    MoveTexts(body, {"rate", "limit", "buffer"}, parameters);
+    RefuseFilled(body, "peakrate", "cannot be honoured: there is one rate");
+    RefuseFilled(body, "minburst", "cannot be honoured: there is one buffer");
   } else {
     return Unknown(body, "network", action);
   }
@@ -199,10 +201,12 @@ void ReadHttp(FieldReader& body, TranslatedChaos& to) {
       {"target", "port", "path", "method", "code", "request_headers", "response_headers", "delay"},
       parameters);
   if (action == "request") {
-    MoveTexts(body, {"url", "count", "enable-conn-pool"}, parameters);
-    return AddFault(to, "http_request", std::move(parameters));
+    return body.Refuse("action",
+                       "request cannot be honoured: no fault here sends requests of its own");
   }
-  MoveTexts(body, {"proxy_ports", "proxy-ports"}, parameters);
+  MoveTexts(body, {"proxy_ports"}, parameters);
+  if (const std::string ports = Text(body, "proxy-ports"); !ports.empty())
+    parameters["proxy_ports"] = ports;
   if (action == "abort" || action == "delay")
     return AddFault(to, "http_" + action, std::move(parameters));
   Unknown(body, "http", action);

@@ -117,6 +117,19 @@ TEST(ChaosMeshTest, NetworkKeepsNamesAndTheOtherSide) {
   EXPECT_EQ(spec.at("target").at("selector").at("labelSelectors").at("app"), "db");
 }
 
+// What is one thing to the fault stays one thing.
+TEST(ChaosMeshTest, AttributesStayJson) {
+  const auto objects = ParseObjects(R"({"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "IOChaos", "metadata": {"name": "i"},
+      "spec": {"action": "attrOverride", "mode": "one", "selector": {"namespaces": ["a"]}, "volumePath": "/data",
+      "attr": {"perm": 72}, "duration": "5s"}})");
+  ASSERT_TRUE(objects) << objects.error().message;
+  EXPECT_EQ(objects->front().at("spec").at("parameters").at("attr"), "{\"perm\":72}");
+  EXPECT_THAT(Refusal(R"({"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "NetworkChaos", "metadata": {"name": "n"},
+      "spec": {"action": "bandwidth", "mode": "one", "selector": {"namespaces": ["a"]},
+      "bandwidth": {"rate": "1mbps", "limit": 1, "buffer": 1, "peakrate": 5}}})"),
+              HasSubstr("spec.bandwidth.peakrate: cannot be honoured"));
+}
+
 // What one manifest asks for at once becomes experiments side by side, wherever it stands.
 TEST(ChaosMeshTest, ScheduleKeepsItsForm) {
   const auto objects = ParseObjects(R"(
