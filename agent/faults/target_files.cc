@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "agent/faults/network_target.h"
 #include "agent/faults/process_identity.h"
@@ -75,8 +76,11 @@ Result<void> CheckFaultPath(const std::string& parameter, const std::string& pat
     if (IsBelow(path, never))
       return Fail(ErrorCode::kPermissionDenied, "parameters.{}: {} is protected", parameter, never);
   }
-  if (!host.journal_folder.empty() &&
-      (IsBelow(path, host.journal_folder) || IsBelow(host.journal_folder, path)))
+  const std::string journal =
+      std::filesystem::path(host.journal_folder).lexically_normal().string();
+  // A folder above it may be filled, but not moved away.
+  const bool moves = parameter != "path";
+  if (!journal.empty() && (IsBelow(path, journal) || (moves && IsBelow(journal, path))))
     return Fail(ErrorCode::kPermissionDenied, "parameters.{}: the agent's own files are protected",
                 parameter);
   return {};
