@@ -160,10 +160,26 @@ class WindowedSource final : public SeriesSource {
   Result<Labels> LabelsOf(SeriesId series) override { return source_->LabelsOf(series); }
   Result<std::vector<Sample>> Fetch(SeriesId series, int64_t begin_ms, int64_t end_ms) override {
     FAULTLINE_ASSIGN(std::vector<Sample> samples, source_->Fetch(series, begin_ms, end_ms));
-    if (samples.empty()) return samples;
+    FAULTLINE_TRY(Cut(MatchingFaults(fault_labels_, matchers_, begin_ms, end_ms), series, samples));
+    return samples;
+  }
+  Result<void> FetchMany(std::span<const SeriesId> series, int64_t begin_ms, int64_t end_ms,
+                         const Store::TakeSamples& take) override {
+    const auto faults = MatchingFaults(fault_labels_, matchers_, begin_ms, end_ms);
+    return source_->FetchMany(
+        series, begin_ms, end_ms, [&](size_t place, std::vector<Sample>& samples) -> Result<void> {
+          FAULTLINE_TRY(Cut(faults, series[place], samples));
+          return take(place, samples);
+        });
+  }
+
+ private:
+  // Removes the samples on the wrong side of the faults' windows.
+  Result<void> Cut(const std::vector<ActiveFault>& faults, SeriesId series,
+                   std::vector<Sample>& samples) const {
+    if (samples.empty()) return {};
     FAULTLINE_ASSIGN(const Labels labels, source_->LabelsOf(series));
     const std::string_view node = LabelValue(labels, "node");
-    const auto faults = MatchingFaults(fault_labels_, matchers_, begin_ms, end_ms);
     std::erase_if(samples, [&](const Sample& sample) {
       const bool inside = std::any_of(faults.begin(), faults.end(), [&](const ActiveFault& fault) {
         const std::string_view where = LabelValue(fault.labels, "node");
@@ -172,10 +188,9 @@ class WindowedSource final : public SeriesSource {
       });
       return inside != only_;
     });
-    return samples;
+    return {};
   }
 
- private:
   const std::unique_ptr<SeriesSource> source_;
   const FaultLabels fault_labels_;
   const std::vector<LabelMatcher> matchers_;
