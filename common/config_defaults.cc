@@ -210,6 +210,7 @@ Result<void> FillProbes(v1::AgentConfig* config) {
   FillEnabled(requests);
   requests->set_max_spans_per_second(Or<uint32_t>(requests->max_spans_per_second(), 200));
   v1::CpuProfileConfig* profile = probes->mutable_cpu_profile();
+  if (profile->enabled()) return Wrong("probes.cpu_profile.enabled", "this agent makes no CPU profiles yet");
   if (!profile->has_enabled()) profile->set_enabled(false);
   profile->set_frequency_hz(Or<uint32_t>(profile->frequency_hz(), 99));
   if (profile->frequency_hz() > 999)
@@ -329,12 +330,8 @@ Result<void> FillDefaults(v1::AgentConfig* config) {
   FAULTLINE_TRY(FillFaults(config->mutable_faults()));
   FAULTLINE_TRY(FillChecks(config->mutable_checks()));
   FAULTLINE_TRY(FillLog(config->mutable_log()));
-  if (!config->otlp().listen().empty()) {
-    FAULTLINE_ASSIGN(const HostAndPort otlp, SplitAddress("otlp.listen", config->otlp().listen()));
-    if (!IsLoopback(otlp.host))
-      return Wrong("otlp.listen", "`{}` can be reached from other machines",
-                   config->otlp().listen());
-  }
+  if (!config->otlp().listen().empty())
+    return Wrong("otlp.listen", "this agent does not take OTLP yet: send to the aggregator's http.listen (`/v1/metrics`, …)");
   config->mutable_otlp()->set_max_body_bytes(
       Or<uint64_t>(config->otlp().max_body_bytes(), 16 * kMiB));
   FillEnabled(config->mutable_spool());

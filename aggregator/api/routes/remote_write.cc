@@ -144,27 +144,6 @@ Result<Labels> LabelsOfWritten(std::string_view encoded) {
   return labels;
 }
 
-namespace {
-
-// Metadata comes in requests of its own: a series of that family, if there is one, learns it. Histograms and summaries
-// are known by their counts.
-Result<void> LearnMetadata(const v1::RemoteWriteRequest& write, ApiContext& context) {
-  const int64_t now_ms = context.clock->UnixNs() / kNsPerMs;
-  for (const v1::RemoteMetadata& metadata : write.metadata()) {
-    for (const char* suffix : {"", "_count"}) {
-      const LabelMatcher name{LabelMatcher::Op::kEqual, "__name__", metadata.family() + suffix};
-      FAULTLINE_ASSIGN(const auto ids, context.store->Select({&name, 1}, now_ms - context.lookback_ms, now_ms));
-      if (ids.empty()) continue;
-      FAULTLINE_ASSIGN(const Labels labels, context.store->LabelsOf(ids.front()));
-      FAULTLINE_TRY(context.store->InternSeries(labels, {TypeOf(metadata.type()), metadata.help()}));
-      break;
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<Reply> RemoteWrite(const Request& request, ApiContext& context) {
   FAULTLINE_ASSIGN(const std::string decoded, UncompressRemoteWrite(request.body));
   AppendBatch batch;
@@ -178,7 +157,11 @@ Result<Reply> RemoteWrite(const Request& request, ApiContext& context) {
     return {};
   };
   const auto describe = [&](const v1::RemoteMetadata& metadata) -> Result<void> {
-    context.store->DescribeMetric(metadata.family(), {TypeOf(metadata.type()), metadata.help()});
+    const SeriesMeta meta{TypeOf(metadata.type()), metadata.help()};
+    context.store->DescribeMetric(metadata.family(), meta);
+    // Histograms and summaries have no series of the family's own name: they are known by their counts.
+    if (meta.type == v1::METRIC_TYPE_HISTOGRAM || meta.type == v1::METRIC_TYPE_SUMMARY)
+      context.store->DescribeMetric(metadata.family() + "_count", meta);
     return {};
   };
   if (const auto read = ReadRemoteWrite(decoded, take, describe); !read) {
@@ -190,7 +173,6 @@ Result<Reply> RemoteWrite(const Request& request, ApiContext& context) {
   if (!batch.samples.empty()) {
     FAULTLINE_TRY(AppendAndWait(context, request, std::move(batch)));
   }
-  FAULTLINE_TRY(LearnMetadata(write, context));
   Reply reply;
   reply.status = 204;
   return reply;
