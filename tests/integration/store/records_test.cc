@@ -189,7 +189,8 @@ TEST_F(RecordsTest, TheHistoryOfARuleIsFoundOverDays) {
   Reopen();
   const auto history = [&](std::string_view rule, int64_t begin, int64_t end, size_t max) {
     std::vector<std::string> messages;
-    for (const StoredCheck& stored : store_->CheckHistory("n1", rule, begin, end, max).value()) messages.push_back(stored.result.message());
+    const auto found = store_->CheckHistory("n1", rule, begin, end, max);
+    for (const StoredCheck& stored : found.value()) messages.push_back(stored.result.message());
     return messages;
   };
   EXPECT_EQ(history("builtin/disk", 0, INT64_MAX, 100).size(), 6u);
