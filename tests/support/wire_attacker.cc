@@ -27,8 +27,12 @@ class Attacker {
   std::optional<WireMessage> Receive() {
     const int64_t deadline = clock_.SteadyNs() + 10 * kNsPerSecond;
     while (clock_.SteadyNs() < deadline) {
-      if (auto message = client_->Receive()) return *message ? std::optional(**message) : std::nullopt;
-      Wait();
+      const auto message = client_->Receive();
+      if (!message) {
+        Wait();
+      } else if (!*message || (**message).kind != MessageKind::kCommand) {  // commands go to every node
+        return *message ? std::optional(**message) : std::nullopt;
+      }
     }
     return std::nullopt;
   }

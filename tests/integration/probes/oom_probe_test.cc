@@ -50,7 +50,7 @@ TEST_F(OomProbeTest, AKillIsAnEventWithItsContainer) {
   EXPECT_EQ(origin.cgroup_path, cgroup.path());
   EXPECT_LT(std::abs(event.time_unix_ns() - clock_.UnixNs()), 10 * kNsPerSecond);
   bool told_limit = false;
-  for (const v1::Label& attribute : event.attributes()) {
+  for (const auto& attribute : event.attributes()) {
     if (attribute.name() == "memory_limit_bytes")
       told_limit = attribute.value() == std::to_string(kLimitBytes);
   }

@@ -45,7 +45,7 @@ TEST_F(ProcessesProbeTest, ExecsAndExitsAreCountedExactly) {
     bool code = false, signal = false, file = false;
     for (const auto& [event, origin] : out.events) {
       if (origin.cgroup_path != cgroup.path()) continue;
-      for (const v1::Label& attribute : event.attributes()) {
+      for (const auto& attribute : event.attributes()) {
         code |= attribute.name() == "exit_code" && attribute.value() == "3";
         signal |= attribute.name() == "signal" && attribute.value() == "11";
         file |= attribute.name() == "file" && attribute.value() == "/bin/true";

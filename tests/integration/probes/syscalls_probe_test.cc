@@ -158,7 +158,7 @@ TEST_F(SyscallsProbeTest, ASlowCallIsASpanWithItsFile) {
   ASSERT_TRUE(found);
   EXPECT_GE(found->end_unix_ns() - found->start_unix_ns(), 100'000'000);
   std::string file;
-  for (const v1::Label& attribute : found->attributes()) {
+  for (const auto& attribute : found->attributes()) {
     if (attribute.name() == "file.path") file = attribute.value();
   }
   EXPECT_TRUE(file.ends_with(path.substr(path.rfind('/')))) << file;
