@@ -96,15 +96,29 @@ std::vector<std::string> TracedFault::Residue(const FaultPlan& plan, const Fault
 }
 
 Result<void> ServeTraced(const ServiceCall& call, CallRules& rules) {
+  // Whom the plan names, and nobody else: a plan without a name means nobody, never the root of all cgroups.
+  const std::string cgroup = call.plan.State("cgroup");
+  const std::string named = call.plan.State("pids");
+  if (named.empty() && (cgroup.empty() || cgroup == "/"))
+    return Fail(ErrorCode::kInvalidArgument, "the plan names neither processes nor a cgroup");
   const auto list = [&]() -> std::vector<uint32_t> {
-    if (const auto pid = ParseUint(call.plan.State("pid"))) return {static_cast<uint32_t>(*pid)};
     std::vector<uint32_t> pids;
-    for (const CgroupFolder& folder : TargetFolders(call.plan.State("cgroup"), 0, call.host)) {
-      const auto here = ProcessesBelow(*call.host.host, folder.path);
-      if (here) pids.insert(pids.end(), here->begin(), here->end());
+    std::string_view rest = named;
+    while (!rest.empty()) {
+      if (const auto pid = ParseUint(NextWord(rest))) pids.push_back(static_cast<uint32_t>(*pid));
+    }
+    if (!cgroup.empty()) {
+      for (const CgroupFolder& folder : TargetFolders(cgroup, 0, call.host)) {
+        const auto here = ProcessesBelow(*call.host.host, folder.path);
+        if (here) pids.insert(pids.end(), here->begin(), here->end());
+      }
     }
     std::sort(pids.begin(), pids.end());
     pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
+    std::erase_if(pids, [&](uint32_t pid) {
+      const auto process = ReadLiveProcess(*call.host.host, pid);
+      return !process || !WhyProtected(*process, call.host).empty();
+    });
     return pids;
   };
   sigset_t child;
