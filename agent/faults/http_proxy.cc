@@ -179,7 +179,20 @@ class Connection {
     return false;
   }
 
+  // Waits for the client's next request. A server that closes meanwhile is the end for the client too; one that speaks
+  // unasked speaks no HTTP.
+  bool NextRequestComes() {
+    if (!client_.pending().empty()) return true;
+    pollfd events[2] = {{client_.fd(), POLLIN, 0}, {server_.fd(), POLLIN, 0}};
+    if (poll(events, 2, kIdleMs) <= 0) return false;
+    if (events[0].revents != 0) return true;
+    char first = 0;
+    if (recv(server_.fd(), &first, 1, MSG_PEEK) > 0) Tunnel();
+    return false;
+  }
+
   bool OneExchange() {
+    if (!NextRequestComes()) return false;
     const auto request = ReadHead(client_);
     if (!request) {
       Tunnel();

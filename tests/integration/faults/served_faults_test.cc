@@ -87,7 +87,7 @@ class ServedFaults : public testing::Test {
           const auto begin = std::chrono::steady_clock::now();
           if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
             const std::string request =
-                "GET " + path + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n";
+                "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + "\r\n";
             (void)send(fd, request.data(), request.size(), MSG_NOSIGNAL);
             char buffer[4096];
             pollfd event{fd, POLLIN, 0};
