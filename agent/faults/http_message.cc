@@ -149,7 +149,6 @@ Result<size_t> ChunkFollower::Feed(std::string_view text, std::string* body) {
       if (line_.size() > kMaxLineBytes) return NotHttp("a chunk's line is too long");
       continue;
     }
-    if (line_.ends_with('\r')) line_.pop_back();
     const std::string line(Trim(line_));
     line_.clear();
     if (state_ == State::kContentsEnd) {

@@ -44,7 +44,7 @@ TEST(HttpMessage, BodiesAreFramedAsTheStandardSays) {
   EXPECT_EQ(kind("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n"), HttpBody::kTunnel);
   EXPECT_EQ(kind("GET / HTTP/1.1\r\n\r\n"), HttpBody::kNone);
   // In pieces of every size.
-  const std::string chunks = "5;x=y\r\nhello\r\n3\r\n you\r\n0\r\nTrailer: x\r\n\r\nNEXT";
+  const std::string chunks = "5;x=y\r\nhello\r\n4\r\n you\r\n0\r\nTrailer: x\r\n\r\nNEXT";
   for (size_t piece = 1; piece < chunks.size(); ++piece) {
     ChunkFollower follower;
     std::string body;
