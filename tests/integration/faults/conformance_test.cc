@@ -191,6 +191,11 @@ TEST_P(Conformance, TwoOfAKindComeAndGoInAnyOrder) {
   if (row->one_shot) GTEST_SKIP() << "nothing to undo";
   for (const bool first_leaves_first : {true, false}) {
     FaultHost seen = host;
+    // As the engine does: what a measurement is compared with is measured before.
+    const auto before = Make()->Verify(*plan, host);
+    ASSERT_TRUE(before) << before.error().message;
+    for (const auto& measurement : before->measurements())
+      plan->before[measurement.name()] = measurement.during();
     ASSERT_TRUE(Make()->Inject(*plan, seen));
     seen.others = {*plan};
     FaultSpec again = spec;
@@ -203,6 +208,7 @@ TEST_P(Conformance, TwoOfAKindComeAndGoInAnyOrder) {
       GTEST_SKIP() << "one at a time, it says: " << second.error().message;
     }
     ASSERT_TRUE(second) << second.error().message;
+    second->before = plan->before;
     ASSERT_TRUE(FillClaims(*second, seen));
     ASSERT_TRUE(Make()->Inject(*second, seen));
     const FaultPlan& leaves = first_leaves_first ? *plan : *second;
