@@ -75,7 +75,7 @@ def inside():
             port = exposition.free_port()
             arguments = [os.path.join(BIN, "faultline-agent")]
             for setting in (f"http.listen=127.0.0.1:{port}", f"state_dir={folder}/agent", "uplink.enabled=false",
-                            "faults.enabled=false", "probes.enabled=false", "logs.enabled=false",
+                            "faults.enabled=false", "probes.enabled=false", "logs.enabled=false", "checks.enabled=false",
                             "collectors.filesystem.exclude=^/(dev|proc|sys)($|/)"):
                 arguments += ["--set", setting]
             agent = exposition.Server(arguments, f"http://127.0.0.1:{port}/metrics", f"{folder}/agent.log")
