@@ -35,6 +35,12 @@ class Webhook(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def changes_of(condition):
+    """What the webhook was told, in order; at least once, so the same twice in a row counts once."""
+    told = [body["status"] for body in Webhook.taken if body.get("condition") == condition]
+    return [status for i, status in enumerate(told) if i == 0 or told[i - 1] != status]
+
+
 def script(path, text):
     with open(path, "w") as file:
         file.write("#!/bin/sh\n" + text)
@@ -108,7 +114,7 @@ def rises_and_clears(stack, fleet):
     os.unlink(flag)
     wait_until("the condition clears", 20, lambda: ("n1", "FlagUp") not in conditions(stack))
     print(f"cleared after {time.monotonic() - begin:.2f} s")
-    assert wait_until("the webhook was told", 20, lambda: [b["status"] for b in Webhook.taken if b.get("condition") == "FlagUp"] == ["True", "False"])
+    assert wait_until("the webhook was told", 20, lambda: changes_of("FlagUp") == ["True", "False"])
 
 
 def falls_silent(stack, fleet):

@@ -86,7 +86,8 @@ class ResidueMatrix : public testing::Test {
     for (const uint32_t pid : ListProcesses(view)) {
       const auto stat = ReadLiveProcess(view, pid);
       const std::string words = view.fs.Read(fmt::format("/proc/{}/cmdline", pid)).value_or("");
-      if (stat && stat->parent == static_cast<uint32_t>(agent) &&
+      // By the name that it takes when it is at work: a program that is still being loaded guards nothing yet.
+      if (stat && stat->parent == static_cast<uint32_t>(agent) && stat->comm == "faultline-guard" &&
           words.find("--guard") != std::string::npos)
         return static_cast<pid_t>(pid);
     }
