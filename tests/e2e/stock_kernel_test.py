@@ -9,7 +9,7 @@ import sys
 
 SOURCE = os.path.abspath(os.environ.get("FAULTLINE_SOURCE", os.path.join(os.path.dirname(__file__), "..", "..")))
 BIN = os.environ.get("FAULTLINE_BIN", os.path.join(SOURCE, "build", "release", "bin"))
-SMALL = "FallbackProgramsTest.*:TcpProbeTest.*:ProcessesProbeTest.Execs*:UdpProbeTest.*"
+SMALL = "FallbackProgramsTest.*:ProcessesProbeTest.Execs*:UdpProbeTest.*"
 
 
 def main():
