@@ -1,1 +1,0 @@
-function delay() return 9 end
