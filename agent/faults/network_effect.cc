@@ -53,8 +53,8 @@ ProbeAsked ProbeOf(const NetworkAsked& asked, const RemoteAddress& peer) {
   if (peer.port != 0) probe.port = peer.port;
   const bool counts =
       asked.loss.percent > 0 || asked.duplicate.percent > 0 || asked.corrupt.percent > 0;
-  if (counts && !asked.partition) probe.count = probe.port != 0 ? 120 : 300;
-  probe.interval_us = counts && !asked.partition ? (probe.port != 0 ? 5000 : 3000) : 25'000;
+  if (counts && !asked.partition) probe.count = probe.port != 0 ? 120 : 1000;
+  probe.interval_us = counts && !asked.partition ? (probe.port != 0 ? 5000 : 1000) : 25'000;
   const int64_t slow_ms = Crossings(asked) * (asked.latency_ns + asked.jitter_ns) / kNsPerMs;
   probe.wait_ms = std::clamp<int64_t>(slow_ms * 3 / 2 + 250, 250, 5000);
   if (asked.rate_bytes_per_s > 0) {
@@ -67,10 +67,13 @@ ProbeAsked ProbeOf(const NetworkAsked& asked, const RemoteAddress& peer) {
   return probe;
 }
 
-// Within the spread that chance alone gives a share of `count` tries (99 %), or a tenth.
-bool NearShare(double measured, double asked, int count) {
+// Within a tenth, or the spread of a share of `count` tries that chance alone exceeds once in 10,000 times (3.9 sigma):
+// a verdict is given for every injection, so one that is wrong by chance once in a hundred would be wrong every day.
+// A decision that repeats the last one with a probability of r spreads the share by sqrt((1 + r) / (1 - r)) more.
+bool NearShare(double measured, double asked, int count, double correlation_percent) {
   const double p = std::clamp(asked / 100, 0.001, 0.999);
-  const double spread = 2.6 * 100 * std::sqrt(p * (1 - p) / std::max(count, 1));
+  const double r = std::clamp(correlation_percent / 100, 0.0, 0.99);
+  const double spread = 3.9 * 100 * std::sqrt(p * (1 - p) / std::max(count, 1) * (1 + r) / (1 - r));
   return std::abs(measured - asked) <= std::max(0.1 * asked, spread);
 }
 
@@ -97,14 +100,16 @@ void JudgeShares(v1::Effect& effect, const NetworkAsked& asked, const ProbeResul
   bool fits = true;
   bool nothing = true;
   if (loss > 0) {
-    fits = fits && NearShare(probe.LostPercent(), loss, probe.sent);
+    fits = fits && NearShare(probe.LostPercent(), loss, probe.sent,
+                             std::max(asked.loss.correlation_percent, asked.corrupt.correlation_percent));
     nothing = nothing && probe.answered == probe.sent;
     reason = fmt::format("{:.1f} % of {} probes were lost, {:.1f} % expected", probe.LostPercent(),
                          probe.sent, loss);
   }
   if (duplicate > 0) {
     const double expected = duplicate * Crossings(asked);
-    fits = fits && NearShare(probe.DuplicatePercent(), expected, probe.answered);
+    fits = fits && NearShare(probe.DuplicatePercent(), expected, probe.answered,
+                             asked.duplicate.correlation_percent);
     nothing = nothing && probe.duplicates == 0;
     reason +=
         fmt::format("{}{:.1f} % of {} answers came twice, {:.1f} % expected",

@@ -182,12 +182,14 @@ TEST_F(NetworkFaults, DelayIsWhatWasAskedInEitherDirectionAndBoth) {
   EXPECT_EQ(Qdiscs(), before);
 }
 
+// A share of a half strays by 5 points once in 100,000 runs of 2,000 decisions; with a correlation of 25 % once in 50,000
+// runs of 3,000.
 TEST_F(NetworkFaults, SharesAreWhatWasAsked) {
   for (const char* correlation : {"25"}) {
     const auto loss =
         Start("network_loss", fmt::format("loss=50 correlation={} device=eth0", correlation));
     ASSERT_TRUE(loss) << loss.error().message;
-    const Pinged lost = Ping(1000, 0.001);
+    const Pinged lost = Ping(3000, 0.001);
     std::printf("  loss: %.1f %% of 50 asked, correlation %s (n=%.0f)\n", lost.Lost(), correlation,
                 lost.sent);
     EXPECT_NEAR(lost.Lost(), 50, 5);
@@ -196,13 +198,13 @@ TEST_F(NetworkFaults, SharesAreWhatWasAsked) {
   }
   const auto corrupt = Start("network_corrupt", "corrupt=50 device=eth0");
   ASSERT_TRUE(corrupt) << corrupt.error().message;
-  const Pinged damaged = Ping(1000, 0.001);
+  const Pinged damaged = Ping(2000, 0.001);
   std::printf("  corrupt: %.1f %% of 50 asked (n=%.0f)\n", damaged.Lost(), damaged.sent);
   EXPECT_NEAR(damaged.Lost(), 50, 5);
   ASSERT_TRUE(RecoverPlan(*corrupt));
   const auto twice = Start("network_duplicate", "duplicate=50 device=eth0");
   ASSERT_TRUE(twice) << twice.error().message;
-  const Pinged doubled = Ping(1000, 0.001);
+  const Pinged doubled = Ping(2000, 0.001);
   std::printf("  duplicate: %.1f %% of 50 asked (n=%.0f)\n",
               100 * doubled.duplicates / doubled.received, doubled.received);
   EXPECT_NEAR(100 * doubled.duplicates / doubled.received, 50, 5);
