@@ -14,13 +14,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
-#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 
+#include "aggregator/api/any_stream.h"
 #include "aggregator/api/dispatcher.h"
 #include "aggregator/api/status.h"
+#include "aggregator/api/web_socket.h"
 #include "aggregator/api/worker_pool.h"
 #include "common/log.h"
 #include "common/self_metrics.h"
@@ -34,8 +35,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 using Tcp = asio::ip::tcp;
-using PlainStream = beast::tcp_stream;
-using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 using HeadParser = http::request_parser<http::empty_body>;
 using BodyParser = http::request_parser<http::string_body>;
 
@@ -43,8 +42,9 @@ auto Catch(error_code& error) { return asio::redirect_error(asio::use_awaitable,
 
 std::chrono::milliseconds Milliseconds(int64_t ms) { return std::chrono::milliseconds(ms); }
 
-// An answer that a worker makes and a coroutine waits for. The worker writes `value`, then sets `finished` through
-// the connection's strand; the coroutine reads `value` only after that, or gives up at the deadline and never does.
+// An answer that a worker makes and a coroutine waits for. The worker writes `value`, then sets
+// `finished` through the connection's strand; the coroutine reads `value` only after that, or gives
+// up at the deadline and never does.
 template <typename T>
 struct Pending {
   explicit Pending(const asio::any_io_executor& executor) : done(executor) {}
@@ -114,10 +114,14 @@ void FillHead(Message& message, const Reply& reply, bool keep_alive) {
 
 struct HttpServer::Impl {
   Impl(const HttpServerOptions& o, ApiContext* c)
-      : options(o), context(c), io(static_cast<int>(o.io_threads)), acceptor(io),
+      : options(o),
+        context(c),
+        io(static_cast<int>(o.io_threads)),
+        acceptor(io),
         tls(asio::ssl::context::tls_server),
         workers(o.worker_threads, o.max_queued_requests),
-        ingest_workers(o.ingest_threads, o.max_queued_requests), streams(o.stream_threads, o.max_streams) {}
+        ingest_workers(o.ingest_threads, o.max_queued_requests),
+        streams(o.stream_threads, o.max_streams) {}
 
   const HttpServerOptions options;
   ApiContext* const context;
@@ -146,24 +150,24 @@ struct HttpServer::Impl {
 
   Result<void> Listen();
   asio::awaitable<void> Accept();
-  asio::awaitable<void> ServePlain(Tcp::socket socket);
-  asio::awaitable<void> ServeTls(Tcp::socket socket);
-  template <typename Stream>
-  asio::awaitable<void> Serve(Stream& stream, std::string remote);
-  template <typename Stream>
-  asio::awaitable<error_code> ReadHead(Stream& stream, beast::flat_buffer& buffer, HeadParser& parser);
-  template <typename Stream>
-  asio::awaitable<error_code> ReadBody(Stream& stream, beast::flat_buffer& buffer, BodyParser& parser);
-  asio::awaitable<Reply> RunOnWorker(std::shared_ptr<Dispatcher::Admission> admission, std::string body);
-  template <typename Stream>
-  asio::awaitable<bool> Write(Stream& stream, Reply& reply, bool keep_alive, bool head_only);
-  template <typename Stream>
-  asio::awaitable<bool> WriteStream(Stream& stream, Reply& reply, bool head_only);
-  template <typename Stream>
-  asio::awaitable<void> WriteWebSocket(Stream& stream, const http::request<http::string_body>& request, Reply& reply);
+  asio::awaitable<void> ServeConnection(Tcp::socket socket);
+  asio::awaitable<void> Serve(AnyStream& stream, std::string remote);
+  asio::awaitable<error_code> ReadHead(AnyStream& stream, beast::flat_buffer& buffer,
+                                       HeadParser& parser);
+  asio::awaitable<error_code> ReadBody(AnyStream& stream, beast::flat_buffer& buffer,
+                                       BodyParser& parser);
+  asio::awaitable<Reply> RunOnWorker(std::shared_ptr<Dispatcher::Admission> admission,
+                                     std::string body);
+  asio::awaitable<bool> Write(AnyStream& stream, Reply& reply, bool keep_alive, bool head_only);
+  asio::awaitable<bool> WriteStream(AnyStream& stream, Reply& reply, bool head_only);
+  asio::awaitable<void> WriteWebSocket(AnyStream& stream,
+                                       const http::request<http::string_body>& request,
+                                       Reply& reply);
   using Deadline = std::chrono::steady_clock::time_point;
-  // The next piece of a stream; nullopt at its end, at the deadline, or when no thread is free for it.
-  asio::awaitable<std::optional<std::string>> NextPiece(std::shared_ptr<BodyStream> source, Deadline end);
+  // The next piece of a stream; nullopt at its end, at the deadline, when we stop, or when no
+  // thread is free for it.
+  asio::awaitable<std::optional<std::string>> Next(std::shared_ptr<BodyStream> source,
+                                                   Deadline end);
 };
 
 Result<void> HttpServer::Impl::Listen() {
@@ -176,7 +180,8 @@ Result<void> HttpServer::Impl::Listen() {
   }
   if (!ip.is_loopback() && options.tokens.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
-                "http.listen '{}' is not a loopback address: set security.tokens first", options.listen);
+                "http.listen '{}' is not a loopback address: set security.tokens first",
+                options.listen);
   }
   const Tcp::endpoint endpoint(ip, where.port);
   acceptor.open(endpoint.protocol(), error);
@@ -196,7 +201,8 @@ Result<void> HttpServer::Impl::Listen() {
   if (!use_tls) return {};
   tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
                       asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                      asio::ssl::context::no_tlsv1_1, error);
+                      asio::ssl::context::no_tlsv1_1,
+                  error);
   tls.use_certificate_chain_file(options.tls_certificate, error);
   if (error) {
     return Fail(ErrorCode::kInvalidArgument, "http.tls_certificate {}: {}", options.tls_certificate,
@@ -204,7 +210,8 @@ Result<void> HttpServer::Impl::Listen() {
   }
   tls.use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
   if (error) {
-    return Fail(ErrorCode::kInvalidArgument, "http.tls_key {}: {}", options.tls_key, error.message());
+    return Fail(ErrorCode::kInvalidArgument, "http.tls_key {}: {}", options.tls_key,
+                error.message());
   }
   return {};
 }
@@ -226,17 +233,14 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
     if (connections >= options.max_connections) {
       dispatcher->Refused("too_many_connections");
       static constexpr std::string_view kBusy =
-          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n";
+          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: "
+          "0\r\nRetry-After: 1\r\n\r\n";
       socket.non_blocking(true, error);
       socket.write_some(asio::buffer(kBusy), error);
       continue;
     }
     const auto executor = socket.get_executor();
-    if (use_tls) {
-      asio::co_spawn(executor, ServeTls(std::move(socket)), asio::detached);
-    } else {
-      asio::co_spawn(executor, ServePlain(std::move(socket)), asio::detached);
-    }
+    asio::co_spawn(executor, ServeConnection(std::move(socket)), asio::detached);
   }
 }
 
@@ -245,57 +249,47 @@ namespace {
 std::string RemoteOf(const Tcp::socket& socket) {
   error_code error;
   const auto endpoint = socket.remote_endpoint(error);
-  return error ? std::string() : fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+  return error ? std::string()
+               : fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
 }
 
 }  // namespace
 
-asio::awaitable<void> HttpServer::Impl::ServePlain(Tcp::socket socket) {
+asio::awaitable<void> HttpServer::Impl::ServeConnection(Tcp::socket socket) {
   const Held held(connections);
   std::string remote = RemoteOf(socket);
   error_code error;
   socket.set_option(Tcp::no_delay(true), error);
-  PlainStream stream(std::move(socket));
-  co_await Serve(stream, std::move(remote));
-  stream.socket().shutdown(Tcp::socket::shutdown_send, error);
-}
-
-asio::awaitable<void> HttpServer::Impl::ServeTls(Tcp::socket socket) {
-  const Held held(connections);
-  std::string remote = RemoteOf(socket);
-  error_code error;
-  socket.set_option(Tcp::no_delay(true), error);
-  TlsStream stream(beast::tcp_stream(std::move(socket)), tls);
-  beast::get_lowest_layer(stream).expires_after(Milliseconds(options.header_timeout_ms));
-  co_await stream.async_handshake(asio::ssl::stream_base::server, Catch(error));
+  const std::unique_ptr<AnyStream> stream =
+      use_tls ? AnyStream::Tls(std::move(socket), tls) : AnyStream::Plain(std::move(socket));
+  stream->ExpiresAfter(Milliseconds(options.header_timeout_ms));
+  error = co_await stream->Handshake();
   if (error) {
     dispatcher->Refused("tls_handshake");
     co_return;
   }
-  co_await Serve(stream, std::move(remote));
-  beast::get_lowest_layer(stream).expires_after(Milliseconds(1000));
-  co_await stream.async_shutdown(Catch(error));
+  co_await Serve(*stream, std::move(remote));
+  stream->ExpiresAfter(Milliseconds(1000));
+  co_await stream->Shutdown();
 }
 
-template <typename Stream>
-asio::awaitable<error_code> HttpServer::Impl::ReadHead(Stream& stream, beast::flat_buffer& buffer,
+asio::awaitable<error_code> HttpServer::Impl::ReadHead(AnyStream& stream,
+                                                       beast::flat_buffer& buffer,
                                                        HeadParser& parser) {
   error_code error;
-  auto& socket = beast::get_lowest_layer(stream);
-  socket.expires_after(Milliseconds(options.idle_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.idle_timeout_ms));
   co_await http::async_read_some(stream, buffer, parser, Catch(error));
   if (error || parser.is_header_done()) co_return error;
-  socket.expires_after(Milliseconds(options.header_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.header_timeout_ms));
   co_await http::async_read_header(stream, buffer, parser, Catch(error));
   co_return error;
 }
 
-template <typename Stream>
-asio::awaitable<error_code> HttpServer::Impl::ReadBody(Stream& stream, beast::flat_buffer& buffer,
+asio::awaitable<error_code> HttpServer::Impl::ReadBody(AnyStream& stream,
+                                                       beast::flat_buffer& buffer,
                                                        BodyParser& parser) {
   error_code error;
-  auto& socket = beast::get_lowest_layer(stream);
-  socket.expires_after(Milliseconds(options.body_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.body_timeout_ms));
   if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     co_await asio::async_write(stream, asio::buffer(kContinue), Catch(error));
@@ -305,8 +299,7 @@ asio::awaitable<error_code> HttpServer::Impl::ReadBody(Stream& stream, beast::fl
   co_return error;
 }
 
-template <typename Stream>
-asio::awaitable<void> HttpServer::Impl::Serve(Stream& stream, std::string remote) {
+asio::awaitable<void> HttpServer::Impl::Serve(AnyStream& stream, std::string remote) {
   beast::flat_buffer buffer(options.max_header_bytes + (size_t{64} << 10));
   for (bool keep_alive = true; keep_alive && !stopping;) {
     HeadParser head_parser;
@@ -353,8 +346,8 @@ asio::awaitable<void> HttpServer::Impl::Serve(Stream& stream, std::string remote
   }
 }
 
-asio::awaitable<Reply> HttpServer::Impl::RunOnWorker(std::shared_ptr<Dispatcher::Admission> admission,
-                                                     std::string body) {
+asio::awaitable<Reply> HttpServer::Impl::RunOnWorker(
+    std::shared_ptr<Dispatcher::Admission> admission, std::string body) {
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending<Reply>>(executor);
   pending->done.expires_after(Milliseconds(options.request_timeout_ms + 250));
@@ -369,21 +362,22 @@ asio::awaitable<Reply> HttpServer::Impl::RunOnWorker(std::shared_ptr<Dispatcher:
   WorkerPool& pool = admission->route->ingest ? ingest_workers : workers;
   if (!pool.TryRun(std::move(job))) {
     dispatcher->Refused("queue_full");
-    Reply busy = RefusalReply(admission->error_form, 503, "too many requests are waiting; try again");
+    Reply busy =
+        RefusalReply(admission->error_form, 503, "too many requests are waiting; try again");
     busy.headers.emplace_back("Retry-After", "1");
     co_return busy;
   }
   error_code ignored;
   if (!pending->finished) co_await pending->done.async_wait(Catch(ignored));
   if (!pending->finished) {
-    co_return RefusalReply(admission->error_form, admission->error_form == ErrorForm::kPrometheus ? 503 : 504,
+    co_return RefusalReply(admission->error_form,
+                           admission->error_form == ErrorForm::kPrometheus ? 503 : 504,
                            "the request took longer than its deadline");
   }
   co_return std::move(pending->value);
 }
 
-template <typename Stream>
-asio::awaitable<bool> HttpServer::Impl::Write(Stream& stream, Reply& reply, bool keep_alive,
+asio::awaitable<bool> HttpServer::Impl::Write(AnyStream& stream, Reply& reply, bool keep_alive,
                                               bool head_only) {
   if (reply.stream != nullptr) co_return co_await WriteStream(stream, reply, head_only);
   http::response<http::string_body> response;
@@ -391,7 +385,7 @@ asio::awaitable<bool> HttpServer::Impl::Write(Stream& stream, Reply& reply, bool
   response.body() = std::move(reply.body);
   if (reply.status != 204 && reply.status != 304) response.prepare_payload();
   error_code error;
-  beast::get_lowest_layer(stream).expires_after(Milliseconds(options.write_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.write_timeout_ms));
   http::response_serializer<http::string_body> serializer(response);
   if (head_only) {
     co_await http::async_write_header(stream, serializer, Catch(error));
@@ -401,11 +395,10 @@ asio::awaitable<bool> HttpServer::Impl::Write(Stream& stream, Reply& reply, bool
   co_return !error && keep_alive;
 }
 
-template <typename Stream>
-asio::awaitable<bool> HttpServer::Impl::WriteStream(Stream& stream, Reply& reply, bool head_only) {
+asio::awaitable<bool> HttpServer::Impl::WriteStream(AnyStream& stream, Reply& reply,
+                                                    bool head_only) {
   const Held held(open_streams);
   error_code error;
-  auto& socket = beast::get_lowest_layer(stream);
   if (open_streams > options.max_streams) {
     dispatcher->Refused("too_many_streams");
     Reply busy = RefusalReply(ErrorForm::kPrometheus, 503, "too many streams are open");
@@ -414,31 +407,30 @@ asio::awaitable<bool> HttpServer::Impl::WriteStream(Stream& stream, Reply& reply
   http::response<http::empty_body> response;
   FillHead(response, reply, false);
   response.chunked(true);
-  socket.expires_after(Milliseconds(options.write_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.write_timeout_ms));
   http::response_serializer<http::empty_body> serializer(response);
   co_await http::async_write_header(stream, serializer, Catch(error));
   if (error || head_only) co_return false;
   const Deadline end = std::chrono::steady_clock::now() + Milliseconds(options.stream_timeout_ms);
   const std::shared_ptr<BodyStream> source = std::move(reply.stream);
-  while (!stopping && std::chrono::steady_clock::now() < end) {
-    const std::optional<std::string> piece = co_await NextPiece(source, end);
-    if (!piece) break;
+  while (const std::optional<std::string> piece = co_await Next(source, end)) {
     if (piece->empty()) {
       // Nothing to write tells nothing about the client; a closed connection reads as zero bytes.
-      char byte = 0;
-      if (::recv(socket.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return false;
+      if (stream.ClientIsGone()) co_return false;
       continue;
     }
-    socket.expires_after(Milliseconds(options.write_timeout_ms));
+    stream.ExpiresAfter(Milliseconds(options.write_timeout_ms));
     co_await asio::async_write(stream, http::make_chunk(asio::buffer(*piece)), Catch(error));
     if (error) co_return false;
   }
-  socket.expires_after(Milliseconds(options.write_timeout_ms));
+  stream.ExpiresAfter(Milliseconds(options.write_timeout_ms));
   co_await asio::async_write(stream, http::make_chunk_last(), Catch(error));
   co_return false;
 }
 
-asio::awaitable<std::optional<std::string>> HttpServer::Impl::NextPiece(std::shared_ptr<BodyStream> source, Deadline end) {
+asio::awaitable<std::optional<std::string>> HttpServer::Impl::Next(
+    std::shared_ptr<BodyStream> source, Deadline end) {
+  if (stopping || std::chrono::steady_clock::now() >= end) co_return std::nullopt;
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending<std::optional<std::string>>>(executor);
   pending->done.expires_at(end);
@@ -456,44 +448,20 @@ asio::awaitable<std::optional<std::string>> HttpServer::Impl::NextPiece(std::sha
   co_return std::move(pending->value);
 }
 
-// Messages out only; what the client sends is read for the sake of pings and of its goodbye.
-template <typename Stream>
-asio::awaitable<void> HttpServer::Impl::WriteWebSocket(Stream& stream, const http::request<http::string_body>& request,
-                                                       Reply& reply) {
-  constexpr size_t kMaxClientMessageBytes = 4096;
+asio::awaitable<void> HttpServer::Impl::WriteWebSocket(
+    AnyStream& stream, const http::request<http::string_body>& request, Reply& reply) {
   const Held held(open_streams);
-  error_code error;
   if (open_streams > options.max_streams) {
     dispatcher->Refused("too_many_streams");
     Reply busy = RefusalReply(ErrorForm::kPrometheus, 503, "too many streams are open");
     co_await Write(stream, busy, false, false);
     co_return;
   }
-  beast::websocket::stream<Stream&> socket(stream);
-  socket.read_message_max(kMaxClientMessageBytes);
-  socket.text(true);
-  auto& lowest = beast::get_lowest_layer(stream);
-  lowest.expires_after(Milliseconds(options.write_timeout_ms));
-  co_await socket.async_accept(request, Catch(error));
-  if (error) co_return;
   const Deadline end = std::chrono::steady_clock::now() + Milliseconds(options.stream_timeout_ms);
-  const std::shared_ptr<BodyStream> source = std::move(reply.stream);
-  beast::flat_buffer ignored;
-  while (!stopping && std::chrono::steady_clock::now() < end) {
-    const std::optional<std::string> piece = co_await NextPiece(source, end);
-    if (!piece) break;
-    lowest.expires_after(Milliseconds(options.write_timeout_ms));
-    if (!piece->empty()) co_await socket.async_write(asio::buffer(*piece), Catch(error));
-    char byte = 0;
-    const ssize_t waiting = ::recv(lowest.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (error || waiting == 0) co_return;
-    if (waiting < 0) continue;
-    co_await socket.async_read_some(ignored, kMaxClientMessageBytes, Catch(error));
-    ignored.clear();
-    if (error) co_return;
-  }
-  lowest.expires_after(Milliseconds(1000));
-  co_await socket.async_close(beast::websocket::close_code::normal, Catch(error));
+  const NextMessage next = [this, end,
+                            source = std::shared_ptr<BodyStream>(std::move(reply.stream))]()
+      -> asio::awaitable<std::optional<std::string>> { return Next(source, end); };
+  co_await SendMessages(stream, request, Milliseconds(options.write_timeout_ms), next);
 }
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -501,7 +469,8 @@ HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() { Stop(); }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
-                                                      std::span<const Route> routes, ApiContext* context) {
+                                                      std::span<const Route> routes,
+                                                      ApiContext* context) {
   auto impl = std::make_unique<Impl>(options, context);
   const DispatcherOptions dispatcher_options = {options.tokens, options.max_body_bytes,
                                                 options.request_timeout_ms * kNsPerMs};
@@ -524,7 +493,8 @@ void HttpServer::Stop() {
     error_code ignored;
     impl->acceptor.close(ignored);
   });
-  for (int i = 0; i < 200 && impl_->requests > 0; ++i) std::this_thread::sleep_for(Milliseconds(10));
+  for (int i = 0; i < 200 && impl_->requests > 0; ++i)
+    std::this_thread::sleep_for(Milliseconds(10));
   impl_->io.stop();
   impl_->threads.clear();
   impl_->workers.Stop();
