@@ -10,7 +10,6 @@
 #include <mutex>
 #include <thread>
 
-#include "aggregator/api/http_post.h"
 #include "aggregator/alerts/rule_engine.h"
 #include "aggregator/api/http_server.h"
 #include "aggregator/checks/change_sender.h"
@@ -48,7 +47,8 @@ ChecksOptions ChecksOptionsOf(const v1::AggregatorConfig& config) {
   return options;
 }
 
-Result<std::unique_ptr<ChangeSender>> MakeWebhook(const v1::AggregatorConfig& config, SelfMetrics* metrics) {
+Result<std::unique_ptr<ChangeSender>> MakeWebhook(const v1::AggregatorConfig& config, Store* store,
+                                                  SelfMetrics* metrics) {
   const v1::WebhookConfig& webhook = config.checks().webhook();
   if (webhook.url().empty()) return std::unique_ptr<ChangeSender>();
   std::string token;
@@ -58,9 +58,20 @@ Result<std::unique_ptr<ChangeSender>> MakeWebhook(const v1::AggregatorConfig& co
       return Fail(ErrorCode::kInvalidArgument, "checks.webhook.token_file: {} cannot be read or is empty", webhook.token_file());
     }
   }
-  constexpr int64_t kLimitNs = 5 * kNsPerSecond;
-  return std::make_unique<ChangeSender>(
-      [url = webhook.url(), token](const std::string& body) { return HttpPost(url, token, body, kLimitNs); }, metrics);
+  HttpCall call;
+  call.url = webhook.url();
+  call.timeout_ns = 5 * kNsPerSecond;
+  call.headers = {{"Content-Type", "application/json"}};
+  if (!token.empty()) call.headers.emplace_back("Authorization", "Bearer " + token);
+  if (auto fits = CheckHttpUrl(call.url); !fits) return Within("checks.webhook.url", fits.error());
+  const auto post = [call](const std::string& body) -> Result<void> {
+    HttpCall change = call;
+    change.body = body;
+    FAULTLINE_ASSIGN(const HttpAnswer answer, CallHttp(change));
+    if (answer.status >= 200 && answer.status <= 299) return {};
+    return Fail(ErrorCode::kUnavailable, "POST {}: HTTP status {}", change.url, answer.status);
+  };
+  return std::make_unique<ChangeSender>(post, store, metrics);
 }
 
 Result<void> LoadPriorities(const v1::AggregatorConfig& config, Checks& checks) {
@@ -226,14 +237,17 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
 
   parts.checks = std::make_unique<Checks>(parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock,
                                           ChecksOptionsOf(config));
-  FAULTLINE_TRY(parts.checks->Load());
   FAULTLINE_TRY(LoadPriorities(config, *parts.checks));
-  FAULTLINE_ASSIGN(parts.webhook, MakeWebhook(config, &parts.metrics));
+  FAULTLINE_ASSIGN(parts.webhook, MakeWebhook(config, parts.store.get(), &parts.metrics));
   if (parts.webhook) {
-    parts.checks->AddListener([&parts](const std::string& node, const v1::HealthChange& change, const ConditionPriority& priority) {
+    FAULTLINE_TRY(parts.webhook->Load());
+    parts.checks->AddListener([&parts](const std::string& node, const v1::HealthChange& change,
+                                       const ConditionPriority& priority) {
       parts.webhook->Add(ChangeJson(node, change, priority));
     });
   }
+  // What it finds in the store may be a change already.
+  FAULTLINE_TRY(parts.checks->Load());
   parts.rules_push = std::make_unique<RulesPush>(parts.objects.get(), parts.store.get(), parts.fleet.get(), &parts.clock);
   FAULTLINE_TRY(parts.rules_push->Load());
   parts.check_runs = std::make_unique<CheckRuns>(parts.objects.get(), parts.fleet.get(), &parts.clock);

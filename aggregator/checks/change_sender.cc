@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "aggregator/checks/node_health.h"
@@ -15,8 +16,12 @@
 namespace faultline {
 namespace {
 
+constexpr std::string_view kDocument = "webhook";
 constexpr size_t kMaxWaiting = 1000;
 constexpr int64_t kLongestPauseNs = 60 * kNsPerSecond;
+
+// Names of documents sort as their numbers do.
+std::string NameOf(uint64_t number) { return fmt::format("{:020}", number); }
 
 }  // namespace
 
@@ -37,8 +42,9 @@ std::string ChangeJson(const std::string& node, const v1::HealthChange& change,
 }
 
 struct ChangeSender::Impl {
-  Impl(Post the_post, SelfMetrics* metrics, int64_t pause_ns)
+  Impl(Post the_post, Store* the_store, SelfMetrics* metrics, int64_t pause_ns)
       : post(std::move(the_post)),
+        store(the_store),
         first_pause_ns(pause_ns),
         sent(metrics->GetCounter("faultline_webhook_sent_total",
                                  "Changes of conditions that the webhook took.")),
@@ -48,16 +54,18 @@ struct ChangeSender::Impl {
                                     "Changes given up because too many waited.")) {}
 
   void Run();
+  void Forget(uint64_t number);
 
   const Post post;
+  Store* const store;
   const int64_t first_pause_ns;
   Counter& sent;
   Counter& failed;
   Counter& dropped;
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<std::string> waiting;
-  uint64_t first = 0;  // number of waiting.front()
+  std::deque<std::pair<uint64_t, std::string>> waiting;  // by number, oldest first
+  uint64_t next = 0;                                     // number of the next to wait
   bool stopping = false;
   std::thread thread;
 };
@@ -68,16 +76,19 @@ void ChangeSender::Impl::Run() {
   while (!stopping) {
     wake.wait(lock, [&] { return stopping || !waiting.empty(); });
     if (stopping) return;
-    const std::string body = waiting.front();
-    const uint64_t number = first;
+    const auto [number, body] = waiting.front();
     lock.unlock();
     const Result<void> taken = post(body);
     lock.lock();
     if (taken) {
       sent.Add();
       pause_ns = first_pause_ns;
-      // It may have been given up meanwhile.
-      if (!waiting.empty() && first == number) waiting.pop_front(), ++first;
+      if (waiting.empty() || waiting.front().first != number)
+        continue;  // it was given up meanwhile
+      waiting.pop_front();
+      lock.unlock();
+      Forget(number);
+      lock.lock();
       continue;
     }
     failed.Add();
@@ -88,10 +99,32 @@ void ChangeSender::Impl::Run() {
   }
 }
 
-ChangeSender::ChangeSender(Post post, SelfMetrics* metrics, int64_t first_pause_ns)
-    : impl_(std::make_unique<Impl>(std::move(post), metrics, first_pause_ns)) {}
+// A document that cannot be removed is told once more after a restart.
+void ChangeSender::Impl::Forget(uint64_t number) {
+  if (auto gone = store->DeleteDocument(kDocument, NameOf(number));
+      !gone && LogAllowed("checks/webhook")) {
+    spdlog::warn("webhook of conditions: {}", gone.error().message);
+  }
+}
+
+ChangeSender::ChangeSender(Post post, Store* store, SelfMetrics* metrics, int64_t first_pause_ns)
+    : impl_(std::make_unique<Impl>(std::move(post), store, metrics, first_pause_ns)) {}
 
 ChangeSender::~ChangeSender() { Stop(); }
+
+Result<void> ChangeSender::Load() {
+  FAULTLINE_ASSIGN(auto kept, impl_->store->ListDocuments(kDocument));
+  std::ranges::sort(kept);
+  const std::lock_guard lock(impl_->mutex);
+  for (auto& [name, body] : kept) {
+    const auto number = ParseUint(name);
+    if (!number)
+      return Fail(ErrorCode::kInternal, "webhook: a kept change is named '{}', no number", name);
+    impl_->waiting.emplace_back(*number, std::move(body));
+    impl_->next = *number + 1;
+  }
+  return {};
+}
 
 void ChangeSender::Start() {
   impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
@@ -107,14 +140,25 @@ void ChangeSender::Stop() {
 }
 
 void ChangeSender::Add(std::string body) {
+  std::optional<uint64_t> given_up;
+  uint64_t number = 0;
   {
     const std::lock_guard lock(impl_->mutex);
+    number = impl_->next++;
     if (impl_->waiting.size() >= kMaxWaiting) {
+      given_up = impl_->waiting.front().first;
       impl_->waiting.pop_front();
-      ++impl_->first;
       impl_->dropped.Add();
     }
-    impl_->waiting.push_back(std::move(body));
+  }
+  if (given_up) impl_->Forget(*given_up);
+  if (auto put = impl_->store->PutDocument(kDocument, NameOf(number), body);
+      !put && LogAllowed("checks/webhook")) {
+    spdlog::error("webhook of conditions: a change is not kept: {}", put.error().message);
+  }
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->waiting.emplace_back(number, std::move(body));
   }
   impl_->wake.notify_one();
 }

@@ -1,4 +1,5 @@
-// A change is written before it is told: whoever was told of a condition finds it after a restart.
+// Listeners (the webhook keeps what it has to tell) hear of a change before it is written: after a crash in between the
+// same change is made again from the stored results and told again, so none is lost.
 // What did not change is written once a minute. After a restart the results that came since are
 // taken in again from the store.
 
@@ -178,17 +179,19 @@ void Checks::Impl::Take(const std::string& node, const v1::CheckResult& result) 
 
 void Checks::Impl::Finish(NodeHealth& health, const NodeHealth::Outcome& outcome) {
   if (outcome.changes.empty()) return;
-  dirty.insert(health.node());
-  Save(health);
-  series.AddConditions(health, clock->UnixNs());
   const PriorityTable table = [&] {
     const std::lock_guard lock(mutex);
     return priorities;
   }();
   for (const v1::HealthChange& change : outcome.changes) {
-    series.AddEvent(health.node(), EventOf(change));
     for (const OnChange& listener : listeners)
       listener(health.node(), change, table.Of(change.subject(), change.level()));
+  }
+  dirty.insert(health.node());
+  Save(health);
+  series.AddConditions(health, clock->UnixNs());
+  for (const v1::HealthChange& change : outcome.changes) {
+    series.AddEvent(health.node(), EventOf(change));
   }
 }
 
