@@ -21,6 +21,7 @@
 #include "agent/own_metrics.h"
 #include "agent/probes/probe.h"
 #include "common/log.h"
+#include "common/loopback.h"
 #include "common/text.h"
 #include "common/version.h"
 #include "common/zmq_transport.h"
@@ -40,10 +41,6 @@ constexpr int64_t kOnceNs = 15 * kNsPerSecond;
 
 int64_t ToNs(const google::protobuf::Duration& duration) {
   return duration.seconds() * kNsPerSecond + duration.nanos();
-}
-
-bool IsLoopback(const std::string& listen) {
-  return listen.starts_with("127.") || listen.starts_with("localhost:") || listen.starts_with("[::1]:");
 }
 
 std::string OsName(const HostView& host) {
@@ -96,6 +93,7 @@ Agent::Agent() = default;
 Agent::~Agent() {
   // Against the stream: nobody may call what is gone.
   http_.reset();
+  otlp_.reset();
   CloseLeaves();
   collector_host_.reset();
   uplink_.reset();
@@ -170,15 +168,24 @@ Result<void> Agent::OpenHttp() {
   if (!IsLoopback(listen)) {
     return Fail(ErrorCode::kInvalidArgument, "http.listen: {} is not this machine's own address", listen);
   }
-  AgentHttp::Pages pages;
+  AgentHttp::Options options;
+  options.listen = listen;
+  AgentHttp::Pages& pages = options.pages;
   pages["/metrics"] = [this] {
     return Page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = pipeline_->RenderMetrics()};
   };
   pages["/healthz"] = [] { return Page{.body = "ok\n"}; };
   pages["/readyz"] = [this] { return ReadyPage(); };
   pages["/debug/leaves"] = [this] { return LeavesPage(); };
-  FAULTLINE_ASSIGN(http_, AgentHttp::Start(&loop_, listen, nullptr, std::move(pages)));
+  auto http = AgentHttp::Start(&loop_, std::move(options));
+  if (!http) return Within("http.listen", http.error());
+  http_ = *std::move(http);
   spdlog::info("http on {}", http_->address());
+  if (config_->otlp().listen().empty()) return {};
+  FAULTLINE_ASSIGN(otlp_, OtlpReceiver::Start(config_->otlp(), &loop_, &clock_, [this](v1::OtlpRequest&& request, uint64_t items) {
+                     return pipeline_->Forward("otlp", std::move(request), items);
+                   }));
+  spdlog::info("OTLP on {}", otlp_->address());
   return {};
 }
 

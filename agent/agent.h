@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/agent_http.h"
+#include "agent/otlp_receiver.h"
 #include "agent/check_control.h"
 #include "agent/collector_host.h"
 #include "agent/containers/container_index.h"
@@ -82,6 +83,7 @@ class Agent {
   std::unique_ptr<CheckControl> checks_;
   CommandRouter commands_{faults_, checks_};
   std::unique_ptr<AgentHttp> http_;
+  std::unique_ptr<OtlpReceiver> otlp_;
   std::vector<int> wakers_;      // of leaves, in the loop
   int uplink_watch_ = 0;
   uint64_t uplink_watch_epoch_ = 0;

@@ -279,6 +279,18 @@ void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
   if (!in_pass) FlushSoon();
 }
 
+Result<void> Pipeline::Forward(const std::string& leaf, v1::OtlpRequest&& request, uint64_t records) {
+  if (sink_->Congested(true)) {
+    return Fail(ErrorCode::kUnavailable, "the spool is full: {} is not taken until the aggregator is back", leaf);
+  }
+  v1::Batch batch;
+  batch.set_created_unix_ns(clock_->UnixNs());
+  *batch.add_otlp() = std::move(request);
+  FAULTLINE_TRY(sink_->Put(batch, records));
+  produced_ += records;
+  return {};
+}
+
 void Pipeline::FlushSoon() {
   if (batch_bytes_ == 0 || flush_wanted_) return;
   flush_wanted_ = true;

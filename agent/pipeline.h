@@ -54,6 +54,10 @@ class Pipeline {
   // `complete`: what the leaf did not emit since Begin has ended.
   void EndPass(Emitter& leaf, bool complete);
 
+  // Hands what `leaf` received for the aggregator to the sink, in a batch of its own, now. On an error nothing was kept:
+  // kUnavailable when logs wait for the aggregator too.
+  Result<void> Forward(const std::string& leaf, v1::OtlpRequest&& request, uint64_t records);
+
   // Hands the open batch to the sink.
   void Flush();
   // Asks for a flush if anything waits: for what came between ticks.

@@ -389,7 +389,9 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   FAULTLINE_TRY(impl.CheckSpace(kPutReserveBytes));
   FAULTLINE_TRY(impl.MakeRoom(payload.size()));
 
-  const bool has_logs = std::ranges::any_of(batch.logs(), [](const auto& frame) { return frame.file_id() != 0; });
+  // What cannot be had again: lines of files, and what exporters were told is taken.
+  const bool has_logs = batch.otlp_size() > 0 ||
+                        std::ranges::any_of(batch.logs(), [](const auto& frame) { return frame.file_id() != 0; });
   Head head{.records = static_cast<uint32_t>(records),
             .bytes_and_kind = static_cast<uint32_t>(payload.size()) | (has_logs ? Head::kLogs : 0),
             .series_before = impl.series,

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "aggregator/otlp/otlp.h"
 #include "aggregator/session.h"
 #include "common/log.h"
 
@@ -294,10 +295,19 @@ class Ingest::Loop {
     SessionDrops drops;
     const bool has_inventory = batch->has_inventory();
     if (has_inventory) fleet_->OnInventory(node, batch->inventory());
+    AppendBatch forwarded;
+    const auto rejected = otlp::AddForwarded(batch->otlp(), node, *store_, &forwarded);
+    if (!rejected) {
+      const bool unreadable = rejected.error().code == ErrorCode::kCorruption;
+      return Refuse(peer, unreadable ? v1::REJECT_REASON_CORRUPT : v1::REJECT_REASON_STORE, rejected.error().message,
+                    batch, session.queued_sequence + 1);
+    }
     auto rows = session.Translate(std::move(*batch), store_, Limits(), &drops);
     if (!rows) {
       return Refuse(peer, ReasonOf(rows.error()), rows.error().message, batch, session.queued_sequence + 1);
     }
+    otlp::Merge(std::move(forwarded), &*rows);
+    drops.otlp += static_cast<uint64_t>(*rejected);
     CountDrops(drops);
     samples_.Add(static_cast<double>(rows->samples.size()));
     session.queued_sequence = outcome.sequence;
@@ -386,6 +396,7 @@ class Ingest::Loop {
     };
     count("series_limit", drops.series_limit);
     count("out_of_range", drops.out_of_range);
+    count("otlp", drops.otlp);
   }
 
   void Acknowledge(const std::string& peer, const Session& session) {

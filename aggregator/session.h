@@ -22,6 +22,7 @@ struct SessionLimits {
 struct SessionDrops {
   uint64_t series_limit = 0;     // samples of series beyond the node's limit
   uint64_t out_of_range = 0;     // samples too old or too far in the future
+  uint64_t otlp = 0;             // points, records and spans of forwarded OTLP that cannot be stored
 };
 
 class Session {

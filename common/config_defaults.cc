@@ -330,10 +330,7 @@ Result<void> FillDefaults(v1::AgentConfig* config) {
   FAULTLINE_TRY(FillFaults(config->mutable_faults()));
   FAULTLINE_TRY(FillChecks(config->mutable_checks()));
   FAULTLINE_TRY(FillLog(config->mutable_log()));
-  if (!config->otlp().listen().empty())
-    return Wrong("otlp.listen", "this agent does not take OTLP yet: send to the aggregator's http.listen (`/v1/metrics`, …)");
-  config->mutable_otlp()->set_max_body_bytes(
-      Or<uint64_t>(config->otlp().max_body_bytes(), 16 * kMiB));
+  config->mutable_otlp()->set_max_body_bytes(Or<uint64_t>(config->otlp().max_body_bytes(), 3 * kMiB));
   FillEnabled(config->mutable_spool());
   config->mutable_spool()->set_max_bytes(Or<uint64_t>(config->spool().max_bytes(), 512 * kMiB));
   return {};

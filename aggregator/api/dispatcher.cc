@@ -5,7 +5,7 @@
 #include <exception>
 
 #include "aggregator/api/form.h"
-#include "aggregator/api/gzip.h"
+#include "common/gzip.h"
 #include "aggregator/api/status.h"
 #include "common/log.h"
 #include "common/self_metrics.h"

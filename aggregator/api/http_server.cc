@@ -18,10 +18,10 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
-#include "aggregator/api/any_stream.h"
+#include "aggregator/api/http_stream.h"
 #include "aggregator/api/dispatcher.h"
 #include "aggregator/api/status.h"
-#include "aggregator/api/web_socket.h"
+#include "aggregator/api/http_web_socket.h"
 #include "aggregator/api/worker_pool.h"
 #include "common/log.h"
 #include "common/self_metrics.h"

@@ -13,9 +13,4 @@ std::string TextOf(const v1::AnyValue& value, faultline::v1::ValueType* type = n
 faultline::v1::Attribute AttributeOf(const v1::KeyValue& pair);
 void FillAnyValue(const faultline::v1::Attribute& attribute, v1::AnyValue* value);
 
-std::string ToBase64(std::string_view bytes);
-std::string ToHex(std::string_view bytes);
-// Empty if it is no hexadecimal text of whole bytes.
-std::string FromHex(std::string_view hex);
-
 }  // namespace faultline::otlp

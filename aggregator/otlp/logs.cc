@@ -5,6 +5,7 @@
 #include "aggregator/otlp/attribute_values.h"
 #include "aggregator/otlp/otlp.h"
 #include "aggregator/otlp/resource.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline::otlp {

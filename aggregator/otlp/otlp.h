@@ -1,5 +1,5 @@
-// OTLP's three signals to batches for the store. Everything here is a pure function of its arguments
-// and the store's dictionary; the HTTP side is in api/routes/otlp.cc.
+// OTLP's three signals to batches for the store. Everything here is a pure function of its
+// arguments and the store's dictionary; the HTTP side is in api/routes/otlp.cc.
 #pragma once
 
 #include <string>
@@ -7,20 +7,11 @@
 #include <vector>
 
 #include "aggregator/store/store.h"
+#include "common/otlp.h"
 #include "common/result.h"
 #include "faultline/v1/otlp.pb.h"
 
 namespace faultline::otlp {
-
-enum class Encoding { kProtobuf, kJson };
-
-// kInvalidArgument for what is no such message. JSON follows OTLP's rules: ids in hexadecimal, unknown
-// members ignored, integers as numbers or texts.
-Result<v1::ExportMetricsServiceRequest> DecodeMetrics(std::string_view body, Encoding encoding);
-Result<v1::ExportLogsServiceRequest> DecodeLogs(std::string_view body, Encoding encoding);
-Result<v1::ExportTraceServiceRequest> DecodeTraces(std::string_view body, Encoding encoding);
-// JSON by the same rules.
-Result<std::string> EncodeJson(const google::protobuf::Message& message);
 
 // What a request became: a batch per node that sent something through it, and what was refused.
 struct Translation {
@@ -39,6 +30,15 @@ Result<Translation> TranslateMetrics(const v1::ExportMetricsServiceRequest& requ
 Result<Translation> TranslateLogs(const v1::ExportLogsServiceRequest& request, Store& store,
                                   int64_t now_unix_ns);
 Translation TranslateTraces(const v1::ExportTraceServiceRequest& request);
+
+// Adds what an agent forwarded in its batch to the batch's rows. It is the node's own, whatever the
+// resources say of theirs. Returns how many points, records and spans were refused. kCorruption: a
+// request that does not parse.
+Result<int64_t> AddForwarded(
+    const google::protobuf::RepeatedPtrField<faultline::v1::OtlpRequest>& requests,
+    const std::string& node, Store& store, AppendBatch* rows);
+// Appends the rows of one to the other's.
+void Merge(AppendBatch&& from, AppendBatch* into);
 
 // Spans as OTLP has them, grouped by resource and scope: what Tempo's API answers with.
 v1::Trace MakeTrace(const std::vector<StoredSpan>& spans);

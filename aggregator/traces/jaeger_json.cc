@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "aggregator/otlp/attribute_values.h"
 #include "aggregator/traces/traceql.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline::traces {
@@ -59,7 +59,7 @@ json::object Process(const StoredSpan& stored) {
 json::array ReferencesOf(const v1::Span& span) {
   json::array references;
   const auto add = [&](std::string_view type, const std::string& trace, const std::string& id) {
-    references.push_back({{"refType", type}, {"traceID", otlp::ToHex(trace)}, {"spanID", otlp::ToHex(id)}});
+    references.push_back({{"refType", type}, {"traceID", ToHex(trace)}, {"spanID", ToHex(id)}});
   };
   if (!span.parent_span_id().empty()) add("CHILD_OF", span.trace_id(), span.parent_span_id());
   for (const v1::SpanLink& link : span.links()) add("FOLLOWS_FROM", link.trace_id(), link.span_id());
@@ -84,8 +84,8 @@ json::object SpanJson(const v1::Span& span, const std::string& process) {
     fields.push_back(Tag("event", "string", json::value(event.name())));
     logs.push_back({{"timestamp", event.time_unix_ns() / 1000}, {"fields", std::move(fields)}});
   }
-  return {{"traceID", otlp::ToHex(span.trace_id())},
-          {"spanID", otlp::ToHex(span.span_id())},
+  return {{"traceID", ToHex(span.trace_id())},
+          {"spanID", ToHex(span.span_id())},
           {"operationName", span.name()},
           {"references", ReferencesOf(span)},
           {"startTime", span.start_unix_ns() / 1000},
@@ -108,7 +108,7 @@ json::value JaegerTrace(const std::vector<StoredSpan>& spans) {
     if (is_new) processes[id->second] = std::move(process);
     list.push_back(SpanJson(stored.span, id->second));
   }
-  return {{"traceID", spans.empty() ? std::string() : otlp::ToHex(spans.front().span.trace_id())},
+  return {{"traceID", spans.empty() ? std::string() : ToHex(spans.front().span.trace_id())},
           {"spans", std::move(list)},
           {"processes", std::move(processes)},
           {"warnings", nullptr}};

@@ -5,8 +5,8 @@
 #include <set>
 #include <unordered_map>
 
-#include "aggregator/otlp/attribute_values.h"
 #include "aggregator/traces/traceql_tree.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline::traces {
@@ -216,9 +216,9 @@ std::optional<std::string> SpanField(const StoredSpan& stored, std::string_view 
   if (field == "status") return std::string(StatusName(span.status_code()));
   if (field == "statusMessage") return span.status_message();
   if (field == "kind") return std::string(KindName(span.kind()));
-  if (field == "id") return otlp::ToHex(span.span_id());
-  if (field == "parentID") return otlp::ToHex(span.parent_span_id());
-  if (field == "trace:id") return otlp::ToHex(span.trace_id());
+  if (field == "id") return ToHex(span.span_id());
+  if (field == "parentID") return ToHex(span.parent_span_id());
+  if (field == "trace:id") return ToHex(span.trace_id());
   if (field == "instrumentation:name") return span.scope_name();
   return std::nullopt;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The OpenTelemetry SDK for JavaScript (npm) sends metrics, logs and traces to the aggregator, as protobuf and as JSON,
-with and without gzip; all of it is found again through PromQL, LogQL, Tempo's and Jaeger's APIs. Skips without npm."""
+"""The OpenTelemetry SDK for JavaScript (npm) sends metrics, logs and traces to the aggregator and to an agent, as protobuf and
+as JSON, with and without gzip; all of it is found again through PromQL, LogQL, Tempo's and Jaeger's APIs. Skips without npm."""
 import gzip
 import json
 import os
@@ -35,20 +35,20 @@ def sdk():
     return cache
 
 
-def send(s, cache, encoding, compression, run):
-    done = subprocess.run(["node", TESTS / "support/opentelemetry_js/send.js", f"http://{s.http}", encoding, compression, run],
+def send(address, cache, encoding, compression, run):
+    done = subprocess.run(["node", TESTS / "support/opentelemetry_js/send.js", f"http://{address}", encoding, compression, run],
                           capture_output=True, text=True, timeout=60, env=dict(os.environ, NODE_PATH=str(cache / "node_modules")))
     assert done.returncode == 0 and not done.stderr, (encoding, compression, done.stdout, done.stderr)
     return done.stdout.strip()
 
 
-def check_metrics(s, run):
+def check_metrics(s, run, node="node-7"):
     labels = f'run="{run}"'
     orders = s.query(f'orders_placed_total{{{labels}}}')
     assert len(orders) == 1 and orders[0]["value"][1] == "5", orders
     metric = orders[0]["metric"]
     assert metric["payment_method"] == "card" and metric["job"] == "shop/checkout", metric
-    assert metric["instance"] == f"checkout-{run}" and metric["node"] == "node-7" and metric["pod"] == "checkout-pod", metric
+    assert metric["instance"] == f"checkout-{run}" and metric["node"] == node and metric["pod"] == "checkout-pod", metric
     assert s.value(f'queue_depth{{{labels}}}') == 42 and s.value(f'sessions{{{labels}}}') == -3
     buckets = {e["metric"]["le"]: e["value"][1] for e in s.query(f'http_server_request_duration_seconds_bucket{{{labels}}}')}
     assert buckets == {"0.1": "1", "0.5": "3", "1": "3", "+Inf": "4"}, buckets
@@ -154,18 +154,26 @@ def check_refusals(s):
 
 
 cache = sdk()
-with stack.Stack() as s:
+agent = f"127.0.0.1:{stack.free_port()}"
+with stack.Stack(agent_settings=[f"otlp.listen={agent}", "probes.enabled=false", "containers.enabled=false", "checks.enabled=false"]) as s:
     s.start_aggregator()
+    s.start_agent()
     sent = []
     for encoding, compression in (("proto", "gzip"), ("json", "none"), ("json", "gzip"), ("proto", "none")):
         run = f"{encoding}-{compression}"
-        sent.append((run, send(s, cache, encoding, compression, run)))
+        sent.append((run, send(s.http, cache, encoding, compression, run)))
     for run, trace_id in sent:
         check_metrics(s, run)
         check_logs(s, run, trace_id)
         check_tempo(s, run, trace_id)
         check_jaeger(s, run, trace_id)
     check_refusals(s)
+    for encoding, compression in (("proto", "gzip"), ("json", "none")):
+        run = f"agent-{encoding}"
+        trace_id = send(agent, cache, encoding, compression, run)
+        stack.wait_until("the agent has sent it", 20, lambda: s.query(f'queue_depth{{run="{run}"}}') and s.api("/api/search", q=f'{{ .run = "{run}" }}')["traces"])
+        check_metrics(s, run, node=s.node)
+        check_logs(s, run, trace_id)
     s.kill("aggregator")
     s.start_aggregator()
     for run, trace_id in sent:

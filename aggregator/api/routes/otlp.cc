@@ -1,6 +1,6 @@
-// OTLP/HTTP: metrics, logs and traces as any OpenTelemetry SDK or collector sends them. Answers once what was
-// accepted is durable; what was refused is counted in partial_success; a refusal of the whole carries
-// google.rpc.Status, in the encoding of the request.
+// OTLP/HTTP: metrics, logs and traces as any OpenTelemetry SDK or collector sends them. Answers
+// once what was accepted is durable; what was refused is counted in partial_success; a refusal of
+// the whole carries google.rpc.Status, in the encoding of the request.
 #include "aggregator/otlp/otlp.h"
 
 #include "aggregator/api/routes/append_and_wait.h"
@@ -10,41 +10,26 @@
 namespace faultline::routes {
 namespace {
 
-constexpr std::string_view kProtobufType = "application/x-protobuf";
-constexpr std::string_view kJsonType = "application/json";
-
-std::optional<otlp::Encoding> EncodingOf(const Request& request) {
-  const std::string_view type = request.Header("content-type");
-  if (type.starts_with(kJsonType)) return otlp::Encoding::kJson;
-  if (type.starts_with(kProtobufType) || type.starts_with("application/protobuf")) return otlp::Encoding::kProtobuf;
-  return std::nullopt;
-}
-
-Reply Encoded(const google::protobuf::Message& message, otlp::Encoding encoding, int status) {
+Reply Encoded(const google::protobuf::Message& message, otlp::Encoding encoding) {
   Reply reply;
-  reply.status = status;
-  if (encoding == otlp::Encoding::kJson) {
-    reply.content_type = kJsonType;
-    reply.body = otlp::EncodeJson(message).value_or("{}");
-  } else {
-    reply.content_type = kProtobufType;
-    message.SerializeToString(&reply.body);
-  }
+  reply.content_type = otlp::ContentType(encoding);
+  reply.body = otlp::Encode(message, encoding);
   return reply;
 }
 
 Reply Refused(const Error& error, otlp::Encoding encoding) {
+  Reply reply;
   // What may be sent again must be one of 429, 502, 503, 504 for exporters.
-  const int status = error.code == ErrorCode::kResourceExhausted ? 429 : StatusOf(error.code).prometheus_status;
-  otlp::v1::RpcStatus body;
-  body.set_code(status == 400 ? 3 : status == 429 ? 8 : status == 503 ? 14 : 13);  // google.rpc.Code
-  body.set_message(error.message);
-  Reply reply = Encoded(body, encoding, status);
-  if (status == 429 || status == 503) reply.headers.emplace_back("Retry-After", "1");
+  reply.status =
+      error.code == ErrorCode::kResourceExhausted ? 429 : StatusOf(error.code).prometheus_status;
+  reply.content_type = otlp::ContentType(encoding);
+  reply.body = otlp::EncodeRefusal(reply.status, error.message, encoding);
+  if (reply.status == 429 || reply.status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 
-Result<void> AppendAll(ApiContext& context, const Request& request, otlp::Translation& translation) {
+Result<void> AppendAll(ApiContext& context, const Request& request,
+                       otlp::Translation& translation) {
   for (AppendBatch& batch : translation.batches)
     FAULTLINE_TRY(AppendAndWait(context, request, std::move(batch)));
   return {};
@@ -52,16 +37,18 @@ Result<void> AppendAll(ApiContext& context, const Request& request, otlp::Transl
 
 // `take` decodes and translates; `answer` puts the translation's refusals into a response.
 template <typename Take, typename Answer>
-Result<Reply> Receive(const Request& request, ApiContext& context, const Take& take, const Answer& answer) {
-  const auto encoding = EncodingOf(request);
+Result<Reply> Receive(const Request& request, ApiContext& context, const Take& take,
+                      const Answer& answer) {
+  const auto encoding = otlp::EncodingOf(request.Header("content-type"));
   if (!encoding) {
     return RefusalReply(ErrorForm::kPrometheus, 415,
                         "content-type must be application/x-protobuf or application/json");
   }
   Result<otlp::Translation> translation = take(*encoding);
   if (!translation) return Refused(translation.error(), *encoding);
-  if (auto written = AppendAll(context, request, *translation); !written) return Refused(written.error(), *encoding);
-  return Encoded(answer(*translation), *encoding, 200);
+  if (auto written = AppendAll(context, request, *translation); !written)
+    return Refused(written.error(), *encoding);
+  return Encoded(answer(*translation), *encoding);
 }
 
 }  // namespace

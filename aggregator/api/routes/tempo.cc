@@ -12,6 +12,7 @@
 #include "aggregator/otlp/attribute_values.h"
 #include "aggregator/otlp/otlp.h"
 #include "aggregator/traces/jaeger_json.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline::routes {
@@ -58,7 +59,7 @@ json::value SpanSetJson(const traces::FoundTrace& trace, size_t max_spans) {
   for (const size_t place : trace.matched) {
     if (spans.size() == max_spans) break;
     const v1::Span& span = trace.spans[place].span;
-    spans.push_back({{"spanID", otlp::ToHex(span.span_id())},
+    spans.push_back({{"spanID", ToHex(span.span_id())},
                      {"name", span.name()},
                      {"startTimeUnixNano", std::to_string(span.start_unix_ns())},
                      {"durationNanos", std::to_string(span.end_unix_ns() - span.start_unix_ns())},
@@ -72,7 +73,7 @@ json::value SpanSetJson(const traces::FoundTrace& trace, size_t max_spans) {
 json::value FoundJson(const traces::FoundTrace& trace, size_t max_spans) {
   const traces::TraceView view(trace.spans);
   const json::value set = SpanSetJson(trace, max_spans);
-  return {{"traceID", otlp::ToHex(view.root->span.trace_id())},
+  return {{"traceID", ToHex(view.root->span.trace_id())},
           {"rootServiceName", view.root->span.service()},
           {"rootTraceName", view.root->span.name()},
           {"startTimeUnixNano", std::to_string(view.begin_unix_ns)},

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "aggregator/otlp/attribute_values.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline::routes {
@@ -11,7 +11,7 @@ Result<std::string> ParseTraceId(std::string_view text) {
   constexpr size_t kHexDigits = 32;
   std::string padded(text.size() < kHexDigits ? kHexDigits - text.size() : 0, '0');
   padded += text;
-  const std::string id = otlp::FromHex(padded);
+  const std::string id = FromHex(padded);
   if (text.empty() || id.size() != kHexDigits / 2) {
     return Fail(ErrorCode::kInvalidArgument, "a trace id is at most {} hexadecimal digits", kHexDigits);
   }

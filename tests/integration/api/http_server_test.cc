@@ -14,7 +14,7 @@
 #include <fstream>
 #include <thread>
 
-#include "aggregator/api/gzip.h"
+#include "common/gzip.h"
 #include "common/self_metrics.h"
 
 namespace faultline {

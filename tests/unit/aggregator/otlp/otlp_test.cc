@@ -6,6 +6,7 @@
 #include "aggregator/otlp/metric_names.h"
 #include "aggregator/otlp/resource.h"
 #include "tests/support/memory_store.h"
+#include "common/base_n.h"
 
 namespace faultline::otlp {
 namespace {

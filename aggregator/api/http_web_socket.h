@@ -11,7 +11,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include "aggregator/api/any_stream.h"
+#include "aggregator/api/http_stream.h"
 
 namespace faultline {
 

@@ -1,10 +1,11 @@
-// OTLP's JSON is protobuf's with one exception: ids are hexadecimal, where protobuf has base64. Both are
-// texts of the same alphabet, and a base64 text of 16 or 32 characters comes back unchanged from its bytes:
-// so ids are read as base64, and repaired after.
+// OTLP's JSON is protobuf's with one exception: ids are hexadecimal, where protobuf has base64.
+// Both are texts of the same alphabet, and a base64 text of 16 or 32 characters comes back
+// unchanged from its bytes: so ids are read as base64, and repaired after.
+#include "common/otlp.h"
+
 #include <google/protobuf/util/json_util.h>
 
-#include "aggregator/otlp/attribute_values.h"
-#include "aggregator/otlp/otlp.h"
+#include "common/base_n.h"
 
 namespace faultline::otlp {
 namespace {
@@ -40,7 +41,8 @@ std::string UnrepairId(std::string_view id) {
   uint32_t word = 0;
   int bits = 0;
   for (const char c : ToHex(id)) {
-    const uint32_t six = c >= 'a' ? static_cast<uint32_t>(c - 'a') + 26 : static_cast<uint32_t>(c - '0') + 52;
+    const uint32_t six =
+        c >= 'a' ? static_cast<uint32_t>(c - 'a') + 26 : static_cast<uint32_t>(c - '0') + 52;
     word = word << 6 | six;
     bits += 6;
     if (bits >= 8) {
@@ -91,8 +93,8 @@ Result<v1::ExportLogsServiceRequest> DecodeLogs(std::string_view body, Encoding 
 }
 
 Result<v1::ExportTraceServiceRequest> DecodeTraces(std::string_view body, Encoding encoding) {
-  FAULTLINE_ASSIGN(auto request, Decode<v1::ExportTraceServiceRequest>(body, encoding,
-                                                                       "ExportTraceServiceRequest"));
+  FAULTLINE_ASSIGN(auto request, Decode<v1::ExportTraceServiceRequest>(
+                                     body, encoding, "ExportTraceServiceRequest"));
   if (encoding == Encoding::kJson) ChangeSpanIds(request.mutable_resource_spans(), RepairId);
   return request;
 }
@@ -114,6 +116,34 @@ Result<std::string> EncodeJson(const google::protobuf::Message& message) {
                 std::string_view(status.message().data(), status.message().size()));
   }
   return text;
+}
+
+std::optional<Encoding> EncodingOf(std::string_view content_type) {
+  if (content_type.starts_with("application/json")) return Encoding::kJson;
+  if (content_type.starts_with("application/x-protobuf") ||
+      content_type.starts_with("application/protobuf")) {
+    return Encoding::kProtobuf;
+  }
+  return std::nullopt;
+}
+
+std::string_view ContentType(Encoding encoding) {
+  return encoding == Encoding::kJson ? "application/json" : "application/x-protobuf";
+}
+
+std::string Encode(const google::protobuf::Message& message, Encoding encoding) {
+  return encoding == Encoding::kJson ? EncodeJson(message).value_or("{}")
+                                     : message.SerializeAsString();
+}
+
+std::string EncodeRefusal(int http_status, std::string_view message, Encoding encoding) {
+  v1::RpcStatus status;
+  status.set_code(http_status == 400   ? 3
+                  : http_status == 429 ? 8
+                  : http_status == 503 ? 14
+                                       : 13);  // google.rpc.Code
+  status.set_message(std::string(message));
+  return Encode(status, encoding);
 }
 
 }  // namespace faultline::otlp

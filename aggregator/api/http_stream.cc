@@ -1,4 +1,4 @@
-#include "aggregator/api/any_stream.h"
+#include "aggregator/api/http_stream.h"
 
 #include <sys/socket.h>
 

@@ -1,4 +1,4 @@
-#include "aggregator/api/web_socket.h"
+#include "aggregator/api/http_web_socket.h"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>

@@ -1,4 +1,4 @@
-#include "aggregator/api/gzip.h"
+#include "common/gzip.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,14 @@
+// Base64 and hexadecimal (RFC 4648).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace faultline {
+
+std::string ToBase64(std::string_view bytes);
+std::string ToHex(std::string_view bytes);
+// Empty if it is no hexadecimal text of whole bytes.
+std::string FromHex(std::string_view hex);
+
+}  // namespace faultline
