@@ -292,6 +292,22 @@ TEST_F(PipelineTest, LargeBatchesAreCutAndEventsAskForAFlush) {
   EXPECT_GE(sink_.batches.size(), 2u);
 }
 
+TEST_F(PipelineTest, WhatIsForwardedIsKeptAtOnceOrRefused) {
+  v1::OtlpRequest request;
+  request.set_logs("x");
+  ASSERT_TRUE(pipeline_.Forward("otlp", v1::OtlpRequest(request), 3));
+  ASSERT_EQ(sink_.batches.size(), 1u);
+  EXPECT_EQ(sink_.batches[0].otlp(0).logs(), "x");
+  EXPECT_EQ(pipeline_.produced(), 3u);
+  sink_.failing = true;
+  EXPECT_FALSE(pipeline_.Forward("otlp", v1::OtlpRequest(request), 3));
+  sink_.failing = false;
+  sink_.congested = true;
+  EXPECT_EQ(pipeline_.Forward("otlp", v1::OtlpRequest(request), 3).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(pipeline_.produced(), 3u);
+  EXPECT_EQ(Dropped(), 0u);
+}
+
 TEST_F(PipelineTest, WhatEndedIsForgottenAndANewSessionRenumbers) {
   Pipeline pipeline({.max_series = 100, .max_session_refs = 20}, &clock_, &sink_, nullptr);
   Emitter& leaf = pipeline.Leaf("a");
