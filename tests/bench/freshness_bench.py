@@ -8,6 +8,7 @@ Usage: freshness_bench.py [N]   (default 100)
 """
 import contextlib
 import json
+import math
 import os
 import random
 import socket
@@ -25,8 +26,8 @@ POLL_S = 0.004
 
 
 def quantile(values, q):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(q * len(values)))]
+    """Nearest rank: the smallest value that a share of q does not exceed."""
+    return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
 
 
 def show(what, values):
