@@ -125,10 +125,17 @@ Result<void> Evaluator::StreamSelector(const VectorSelector& selector, const Ste
                            std::vector<double>& values) -> Result<bool> {
     bool any = false;
     size_t behind = 0;  // samples at or before the reference time
+    size_t stride = 0;  // how far that went at the last step: regular series go as far again
     values.assign(steps.count, Absent());
     for (size_t i = 0; i < steps.count; ++i) {
       const int64_t reference = ReferenceTime(selector.modifiers, steps.At(i));
+      const size_t before = behind;
+      if (stride > 0 && behind + stride <= samples.size() &&
+          samples[behind + stride - 1].time_ms <= reference) {
+        behind += stride;
+      }
       while (behind < samples.size() && samples[behind].time_ms <= reference) ++behind;
+      stride = behind - before;
       if (behind == 0) continue;
       const Sample& sample = samples[behind - 1];
       if (sample.time_ms < reference - options_.lookback_ms || IsAbsent(sample.value)) continue;

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "aggregator/store/bytes.h"
-#include "aggregator/store/compression.h"
+#include "aggregator/store/long_column.h"
 #include "common/assert.h"
 
 namespace faultline::store {
@@ -21,10 +21,9 @@ enum ValueKind : uint8_t {
   kDelta = 2,
   kDeltaOfDelta = 3,
   kXorPlanes = 4,
-  kPackedDelta = 5,  // as kDelta and kDeltaOfDelta, each plane packed for itself
-  kPackedDeltaOfDelta = 6
+  kLongDecimals = 7  // 5 and 6 were earlier forms of it
 };
-// Planes of long chunks get codes of their own: one code for noisy low bytes and quiet high bytes
+// Columns of long chunks get codes of their own: one code for noisy low bytes and quiet high bytes
 // together, as a block's compressor makes it, suits neither. Short ones are better off together.
 constexpr size_t kLeastSamplesToPack = 480;
 constexpr uint8_t kHasGranule = 0x80;  // beside the scale: the differences are multiples of it
@@ -64,15 +63,38 @@ constexpr std::array<Scale, 17> kScales = {{
 constexpr std::array<uint32_t, kScales.size()> kTryOrder = {0,  1, 2, 3, 13, 4,  5,  6, 14,
                                                             15, 7, 8, 9, 16, 10, 11, 12};
 constexpr int64_t kMaxMantissa = int64_t{1} << 53;
+// Scales from here on are powers of two: doubles as arithmetic leaves them, near each other.
+constexpr uint32_t kBinaryScales = 32;
+constexpr uint32_t kMaxBinaryDigits = 63;
+
+bool IsScale(uint32_t scale) {
+  return scale < kScales.size() ||
+         (scale >= kBinaryScales && scale <= kBinaryScales + kMaxBinaryDigits);
+}
+Scale ScaleOf(uint32_t scale) {
+  if (scale < kScales.size()) return kScales[scale];
+  const double power = std::ldexp(1.0, static_cast<int>(scale - kBinaryScales));
+  return {power, 1, 1, power};
+}
 
 // The integer that this scale turns into exactly `value`.
-std::optional<int64_t> Mantissa(double value, uint32_t scale) {
-  const double scaled = value * kScales[scale].digits;
+std::optional<int64_t> Mantissa(double value, const Scale& scale) {
+  const double scaled = value * scale.digits;
   if (!(std::abs(scaled) < static_cast<double>(kMaxMantissa))) return std::nullopt;
   const auto mantissa = static_cast<int64_t>(std::nearbyint(scaled));
-  if (std::bit_cast<uint64_t>(kScales[scale].Value(mantissa)) != std::bit_cast<uint64_t>(value))
+  if (std::bit_cast<uint64_t>(scale.Value(mantissa)) != std::bit_cast<uint64_t>(value))
     return std::nullopt;
   return mantissa;
+}
+
+// Binary digits after the point.
+uint32_t BinaryDigits(double value) {
+  constexpr int kBias = 1075;  // of the exponent, with the 52 digits of the fraction
+  const auto bits = std::bit_cast<uint64_t>(value);
+  const auto exponent = static_cast<int>((bits >> 52) & 0x7ff);
+  const uint64_t fraction = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;
+  if (value == 0 || exponent == 0x7ff) return 0;
+  return static_cast<uint32_t>(std::max(0, kBias - exponent - std::countr_zero(fraction)));
 }
 
 struct Decimals {
@@ -86,9 +108,10 @@ bool FillDecimals(std::span<const Sample> samples, Decimals& decimals) {
   decimals.mantissas.clear();
   decimals.exceptions.clear();
   const size_t max_exceptions = samples.size() / 16 + 1;
+  const Scale scale = ScaleOf(decimals.scale);
   int64_t last = 0;
   for (size_t i = 0; i < samples.size(); ++i) {
-    if (const auto mantissa = Mantissa(samples[i].value, decimals.scale)) {
+    if (const auto mantissa = Mantissa(samples[i].value, scale)) {
       last = *mantissa;
     } else {
       decimals.exceptions.push_back(static_cast<uint32_t>(i));
@@ -108,6 +131,11 @@ std::optional<Decimals> ToDecimals(std::span<const Sample> samples) {
     decimals.scale = scale;
     if (FillDecimals(samples, decimals)) return decimals;
   }
+  uint32_t digits = 0;
+  for (const Sample& sample : samples) digits = std::max(digits, BinaryDigits(sample.value));
+  if (digits > kMaxBinaryDigits) return std::nullopt;
+  decimals.scale = kBinaryScales + digits;
+  if (FillDecimals(samples, decimals)) return decimals;
   return std::nullopt;
 }
 
@@ -163,9 +191,8 @@ uint64_t DivideByGranule(std::vector<uint64_t>& differences) {
   return granule;
 }
 
-void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
-                 std::vector<uint64_t>& differences, bool packed, std::string& out) {
-  const uint64_t granule = DivideByGranule(differences);
+void PutScale(std::span<const Sample> samples, const Decimals& decimals, uint64_t granule,
+              std::string& out) {
   out.push_back(static_cast<char>(decimals.scale | (granule > 1 ? kHasGranule : 0)));
   if (granule > 1) PutVarint(out, granule);
   PutVarint(out, decimals.exceptions.size());
@@ -175,22 +202,72 @@ void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
     PutFixed64(out, std::bit_cast<uint64_t>(samples[position].value));
     last_position = position;
   }
+}
+
+void PutDecimals(std::span<const Sample> samples, const Decimals& decimals,
+                 std::vector<uint64_t>& differences, std::string& out) {
+  PutScale(samples, decimals, DivideByGranule(differences), out);
   PutSigned(out, decimals.mantissas[0]);
   uint64_t all = 0;
   for (const uint64_t difference : differences) all |= difference;
   const int planes = (std::bit_width(all) + 7) / 8;
   out.push_back(static_cast<char>(planes));
-  std::string column;
   for (int plane = 0; plane < planes; ++plane) {
-    column.clear();
     for (const uint64_t difference : differences)
-      column.push_back(static_cast<char>(difference >> (8 * plane)));
-    if (packed) {
-      PackColumn(column, out);
-    } else {
-      out += column;
-    }
+      out.push_back(static_cast<char>(difference >> (8 * plane)));
   }
+}
+
+// What the mantissas after the first are stored as: their distance from their median (order 0),
+// the distance of their differences from those' median (1), or differences of differences (2). The
+// bias is that median, or the difference before the first.
+struct Residues {
+  uint8_t order = 0;
+  int64_t bias = 0;
+  uint64_t granule = 1;
+  std::vector<uint64_t> zigzag;
+  uint64_t weight = 0;
+};
+
+Residues ResiduesOf(const std::vector<int64_t>& mantissas, uint8_t order) {
+  Residues residues;
+  residues.order = order;
+  std::vector<int64_t> numbers(mantissas.begin() + 1, mantissas.end());
+  for (size_t i = numbers.size(); order > 0 && i > 0; --i) numbers[i - 1] -= mantissas[i - 1];
+  if (order == 2) {
+    residues.bias = numbers[0];
+    for (size_t i = numbers.size() - 1; i > 0; --i) numbers[i] -= numbers[i - 1];
+    numbers[0] = 0;
+  } else {
+    std::vector<int64_t> sorted = numbers;
+    const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    residues.bias = *middle;
+    for (int64_t& number : numbers) number -= residues.bias;
+  }
+  residues.zigzag.reserve(numbers.size());
+  for (const int64_t number : numbers) residues.zigzag.push_back(ZigZag(number));
+  residues.granule = DivideByGranule(residues.zigzag);
+  residues.weight = SumOfWidths(residues.zigzag);
+  return residues;
+}
+
+Residues BestResidues(const std::vector<int64_t>& mantissas) {
+  Residues best = ResiduesOf(mantissas, 1);
+  for (const uint8_t order : {uint8_t{0}, uint8_t{2}}) {
+    if (Residues other = ResiduesOf(mantissas, order); other.weight < best.weight)
+      best = std::move(other);
+  }
+  return best;
+}
+
+void PutLongDecimals(std::span<const Sample> samples, const Decimals& decimals,
+                     const Residues& residues, uint32_t raw_bits, std::string& out) {
+  PutScale(samples, decimals, residues.granule, out);
+  out.push_back(static_cast<char>(residues.order));
+  PutSigned(out, residues.bias);
+  PutSigned(out, decimals.mantissas[0]);
+  PutLongColumn(residues.zigzag, raw_bits, out);
 }
 
 // Returns the kind and appends the column.
@@ -200,7 +277,7 @@ ValueKind PutValues(std::span<const Sample> samples, std::string& out) {
     return std::bit_cast<uint64_t>(sample.value) == first;
   });
   if (constant) {
-    if (const auto integer = Mantissa(samples[0].value, 0)) {
+    if (const auto integer = Mantissa(samples[0].value, kScales[0])) {
       PutSigned(out, *integer);
       return kConstantInteger;
     }
@@ -208,15 +285,24 @@ ValueKind PutValues(std::span<const Sample> samples, std::string& out) {
     return kConstant;
   }
   if (const auto decimals = ToDecimals(samples)) {
-    auto once = Differences(decimals->mantissas, false);
-    auto twice = Differences(decimals->mantissas, true);
-    const bool use_twice = Weigh(twice) < Weigh(once);
     // Byte planes of full-precision doubles compress to about six bytes each.
-    if (Weigh(use_twice ? twice : once) + decimals->exceptions.size() * 9 < samples.size() * 6) {
-      const bool packed = samples.size() >= kLeastSamplesToPack;
-      PutDecimals(samples, *decimals, use_twice ? twice : once, packed, out);
-      if (packed) return use_twice ? kPackedDeltaOfDelta : kPackedDelta;
-      return use_twice ? kDeltaOfDelta : kDelta;
+    const size_t most =
+        samples.size() * 6 - std::min(samples.size(), decimals->exceptions.size()) * 9;
+    if (samples.size() >= kLeastSamplesToPack) {
+      const Residues residues = BestResidues(decimals->mantissas);
+      const LongColumnPlan plan = PlanLongColumn(residues.zigzag);
+      if (plan.bits < 8.0 * static_cast<double>(most)) {
+        PutLongDecimals(samples, *decimals, residues, plan.raw_bits, out);
+        return kLongDecimals;
+      }
+    } else {
+      auto once = Differences(decimals->mantissas, false);
+      auto twice = Differences(decimals->mantissas, true);
+      const bool use_twice = Weigh(twice) < Weigh(once);
+      if (Weigh(use_twice ? twice : once) < most) {
+        PutDecimals(samples, *decimals, use_twice ? twice : once, out);
+        return use_twice ? kDeltaOfDelta : kDelta;
+      }
     }
   }
   PutXorPlanes(samples, out);
@@ -240,10 +326,18 @@ TimeKind PutTimes(std::span<const Sample> samples, std::string& out) {
   return kChanges;
 }
 
+// So short that no chunk of them overflows.
+constexpr int64_t kLongInterval = int64_t{1} << 40;
+
 bool ReadTimes(uint8_t kind, int64_t first_ms, ByteReader& in, std::span<Sample> samples) {
   int64_t delta = static_cast<int64_t>(in.Varint());
   int64_t time_ms = first_ms;
   samples[0].time_ms = time_ms;
+  if (kind == kRegular && delta > 0 && delta < kLongInterval) {
+    for (size_t i = 1; i < samples.size(); ++i)
+      samples[i].time_ms = first_ms + static_cast<int64_t>(i) * delta;
+    return !in.failed();
+  }
   for (size_t i = 1; i < samples.size(); ++i) {
     if (kind == kChanges && i > 1) delta = WrapAdd(delta, in.Signed());
     time_ms = WrapAdd(time_ms, delta);
@@ -291,55 +385,89 @@ void FillValues(const Scale& scale, std::span<const int64_t> mantissas, std::spa
   }
 }
 
-bool ReadDecimals(bool twice, bool packed, ByteReader& in, std::span<Sample> samples) {
-  const uint8_t scale_byte = in.Byte();
-  const uint64_t granule = (scale_byte & kHasGranule) != 0 ? in.Varint() : 1;
-  const uint8_t scale_number = scale_byte & static_cast<uint8_t>(~kHasGranule);
-  if (scale_number >= kScales.size()) return false;
-  const Scale scale = kScales[scale_number];
-  const uint64_t exceptions = in.Count(9);
-  if (exceptions > samples.size()) return false;
-  ByteReader patches = in;
-  for (uint64_t i = 0; i < exceptions; ++i) {
+// Scale, granule and exceptions, which both forms of decimals begin with.
+struct ScaleHeader {
+  Scale scale;
+  uint64_t granule = 1;
+  uint64_t exceptions = 0;
+  ByteReader patches;
+};
+
+bool ReadScale(ByteReader& in, size_t samples, ScaleHeader& header) {
+  const uint8_t byte = in.Byte();
+  header.granule = (byte & kHasGranule) != 0 ? in.Varint() : 1;
+  const uint8_t number = byte & static_cast<uint8_t>(~kHasGranule);
+  if (!IsScale(number)) return false;
+  header.scale = ScaleOf(number);
+  header.exceptions = in.Count(9);
+  if (header.exceptions > samples) return false;
+  header.patches = in;
+  for (uint64_t i = 0; i < header.exceptions; ++i) {
     (void)in.Varint();
     (void)in.Fixed64();
   }
+  return !in.failed();
+}
+
+bool PatchExceptions(ScaleHeader& header, std::span<Sample> samples) {
+  uint64_t position = 0;
+  for (uint64_t i = 0; i < header.exceptions; ++i) {
+    position += header.patches.Varint();
+    if (position >= samples.size()) return false;
+    samples[position].value = std::bit_cast<double>(header.patches.Fixed64());
+  }
+  return !header.patches.failed();
+}
+
+bool ReadDecimals(bool twice, ByteReader& in, std::span<Sample> samples) {
+  ScaleHeader header{{}, 1, 0, in};
+  if (!ReadScale(in, samples.size(), header)) return false;
   const int64_t mantissa = in.Signed();
   const uint8_t planes = in.Byte();
-  const size_t count = samples.size() - 1;
   if (in.failed() || planes > 8) return false;
-  static thread_local std::string unpacked;
-  std::string_view bytes;
-  if (packed) {
-    unpacked.resize(planes * count);
-    for (size_t plane = 0; plane < planes; ++plane) {
-      if (!UnpackColumn(in, {unpacked.data() + plane * count, count})) return false;
-    }
-    bytes = unpacked;
-  } else {
-    bytes = in.Bytes(planes * count);
-    if (in.failed()) return false;
-  }
+  const std::string_view bytes = in.Bytes(planes * (samples.size() - 1));
+  if (in.failed()) return false;
   static thread_local std::vector<int64_t> mantissas;
   mantissas.resize(samples.size());
   switch (planes) {  // nearly all have one or two
     case 1:
-      FillMantissas<1>(bytes, planes, twice, granule, mantissa, mantissas);
+      FillMantissas<1>(bytes, planes, twice, header.granule, mantissa, mantissas);
       break;
     case 2:
-      FillMantissas<2>(bytes, planes, twice, granule, mantissa, mantissas);
+      FillMantissas<2>(bytes, planes, twice, header.granule, mantissa, mantissas);
       break;
     default:
-      FillMantissas<0>(bytes, planes, twice, granule, mantissa, mantissas);
+      FillMantissas<0>(bytes, planes, twice, header.granule, mantissa, mantissas);
   }
-  FillValues(scale, mantissas, samples);
-  uint64_t position = 0;
-  for (uint64_t i = 0; i < exceptions; ++i) {
-    position += patches.Varint();
-    if (position >= samples.size()) return false;
-    samples[position].value = std::bit_cast<double>(patches.Fixed64());
+  FillValues(header.scale, mantissas, samples);
+  return PatchExceptions(header, samples);
+}
+
+bool ReadLongDecimals(ByteReader& in, std::span<Sample> samples) {
+  ScaleHeader header{{}, 1, 0, in};
+  if (!ReadScale(in, samples.size(), header)) return false;
+  const uint8_t order = in.Byte();
+  const int64_t bias = in.Signed();
+  const int64_t first = in.Signed();
+  static thread_local std::vector<uint64_t> zigzag;
+  static thread_local std::vector<int64_t> mantissas;
+  zigzag.resize(samples.size() - 1);
+  mantissas.resize(samples.size());
+  if (in.failed() || order > 2 || !ReadLongColumn(in, zigzag)) return false;
+  mantissas[0] = first;
+  int64_t difference = bias;
+  for (size_t i = 0; i < zigzag.size(); ++i) {
+    const auto residue =
+        static_cast<int64_t>(static_cast<uint64_t>(UnZigZag(zigzag[i])) * header.granule);
+    if (order == 0) {
+      mantissas[i + 1] = WrapAdd(bias, residue);
+      continue;
+    }
+    difference = WrapAdd(order == 2 ? difference : bias, residue);
+    mantissas[i + 1] = WrapAdd(mantissas[i], difference);
   }
-  return !in.failed() && !patches.failed();
+  FillValues(header.scale, mantissas, samples);
+  return PatchExceptions(header, samples);
 }
 
 bool ReadXorPlanes(ByteReader& in, std::span<Sample> samples) {
@@ -369,10 +497,9 @@ bool ReadValues(uint8_t kind, ByteReader& in, std::span<Sample> samples) {
     }
     case kDelta:
     case kDeltaOfDelta:
-      return ReadDecimals(kind == kDeltaOfDelta, false, in, samples);
-    case kPackedDelta:
-    case kPackedDeltaOfDelta:
-      return ReadDecimals(kind == kPackedDeltaOfDelta, true, in, samples);
+      return ReadDecimals(kind == kDeltaOfDelta, in, samples);
+    case kLongDecimals:
+      return ReadLongDecimals(in, samples);
     case kXorPlanes:
       return ReadXorPlanes(in, samples);
     default:

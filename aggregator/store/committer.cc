@@ -10,6 +10,8 @@ namespace {
 constexpr size_t kMaxQueuedBytes = 256 << 20;
 constexpr auto kIdlePeriod =
     std::chrono::seconds(1);  // how often due blocks and chunks are looked for
+constexpr auto kBacklogPeriod =
+    std::chrono::milliseconds(50);  // the same while chunks wait to be merged or heads to be saved
 constexpr int64_t kSettleAfterNs = 10 * kNsPerSecond;  // without a batch
 
 size_t BytesOf(const AppendBatch& batch) {
@@ -68,7 +70,8 @@ Result<void> Committer::Run(std::function<Result<void>()> work) {
 std::deque<Committer::Item> Committer::Take() {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return closing_ || !queue_.empty(); };
-  if (wake_.wait_for(lock, kIdlePeriod, ready) && !closing_) {
+  const std::chrono::milliseconds period = parts_.samples.HasWork() && !refused_ ? kBacklogPeriod : kIdlePeriod;
+  if (wake_.wait_for(lock, period, ready) && !closing_) {
     // Gather until a whole interval has passed since the last commit. Real time: this is about the
     // disk, not the data.
     const int64_t left_ns = last_commit_ns_ + interval_ns_ - SystemClock().SteadyNs();
@@ -87,6 +90,7 @@ void Committer::Loop() {
     const bool idle = items.empty();
     if (!idle) {
       settled_ = false;
+      round_asked_ = false;
       last_batch_ns_ = last_commit_ns_;
     }
     if (idle && !settled_) SettleIfQuiet();
@@ -114,12 +118,16 @@ void Committer::Loop() {
   }
 }
 
-// Nothing has come for a while: the log goes into snapshots, memory into files, and files are
-// tidied up.
+// Nothing has come for a while: small chunks are merged, the log goes into snapshots; when that is
+// done, memory goes into files, and files are tidied up.
 void Committer::SettleIfQuiet() {
   if (last_commit_ns_ - last_batch_ns_ < kSettleAfterNs) return;
+  if (!round_asked_) {
+    round_asked_ = true;
+    parts_.samples.WantRound();
+  }
+  if (parts_.samples.HasWork()) return;
   settled_ = true;
-  parts_.samples.WantRound();
   parts_.engine.SettleLater();
 }
 
@@ -157,6 +165,7 @@ void Committer::Commit(std::deque<Item>& items) {
   Result<void> written;
   const bool sync = any || parts_.samples.ends_round();
   if (write.Count() > 0) written = parts_.engine.Write(write, sync);
+  refused_ = !written;
   if (written) {
     parts_.sessions.Publish();
     parts_.samples.Publish();

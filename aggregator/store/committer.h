@@ -65,6 +65,8 @@ class Committer {
   int64_t last_commit_ns_ = 0;  // steady
   int64_t last_batch_ns_ = 0;
   bool settled_ = true;
+  bool refused_ = false;      // the last commit failed; work that waits is not hurried then
+  bool round_asked_ = false;  // since the last batch, for the settling to come
   std::atomic<uint64_t> commits_ = 0;
   std::thread thread_;  // last: runs with all of the above
 };

@@ -8,6 +8,7 @@
 
 #include "aggregator/store/bits.h"
 #include "aggregator/store/bytes.h"
+#include "aggregator/store/chunk.h"
 #include "common/assert.h"
 
 namespace faultline::store {
@@ -112,6 +113,52 @@ bool IsSound(const Head& head, const std::vector<Sample>& samples) {
   return DayOf(head.last_ms) == DayOf(head.first_ms) && delta == head.last_delta_ms;
 }
 
+// The samples as a head stores them, from the stored bits and the state that appending goes on
+// from.
+bool RestoreBits(ByteReader& in, uint8_t count, Head& head) {
+  head.first_ms = in.Signed();
+  head.last_delta_ms = static_cast<int32_t>(in.Signed());
+  head.leading = in.Byte();
+  head.significant = in.Byte();
+  const uint64_t bits = in.Varint();
+  const uint64_t words = (bits + 63) / 64;
+  if (head.leading + head.significant > 64 || bits > kMaxBitsPerSample * kSamplesPerChunk ||
+      words > in.left() / 8) {
+    return false;
+  }
+  Reserve(head);
+  while (head.word_capacity < words) {
+    head.bit_count = static_cast<uint16_t>(head.word_capacity * 64);
+    Reserve(head);
+  }
+  for (uint64_t i = 0; i < words; ++i) head.words[i] = in.Fixed64();
+  // Appending needs zeros behind the last bit.
+  if ((bits & 63) != 0) head.words[words - 1] &= ~0ull << (64 - (bits & 63));
+  head.bit_count = static_cast<uint16_t>(bits);
+  head.count = count;
+  std::vector<Sample> samples;
+  return head.seen && DecodeHead(head, samples) && IsSound(head, samples);
+}
+
+// Appending them again leads to the same bits and the same state.
+bool RestoreChunk(ByteReader& in, uint8_t count, Head& head) {
+  const int64_t first_ms = in.Signed();
+  const std::string_view chunk = in.Text();
+  std::vector<Sample> samples;
+  if (in.failed() || !head.seen || !IsTime(first_ms) || ChunkCount(chunk) != count ||
+      !DecodeChunk(chunk, first_ms, samples)) {
+    return false;
+  }
+  const Head stored = head;
+  for (const Sample& sample : samples) {
+    if (!IsTime(sample.time_ms) || (head.count > 0 && MustSeal(head, sample.time_ms))) return false;
+    AppendToHead(head, sample.time_ms, sample.value);
+  }
+  head.dirty = false;
+  head.min_ms = std::min(head.min_ms, stored.min_ms);
+  return head.last_ms == stored.last_ms && head.last_bits == stored.last_bits;
+}
+
 }  // namespace
 
 bool MustSeal(const Head& head, int64_t time_ms) {
@@ -183,14 +230,21 @@ void ResetHead(Head& head) {
   head = Head{};
 }
 
-void EncodeHead(const Head& head, std::string& out) {
-  out.push_back(1);
+void EncodeHead(const Head& head, HeadForm form, std::string& out) {
+  out.push_back(form == HeadForm::kBits ? 1 : 2);
   out.push_back(static_cast<char>((head.seen ? 1 : 0) | (head.has_late ? 2 : 0)));
   PutSigned(out, head.min_ms);
   PutSigned(out, head.last_ms);
   PutFixed64(out, head.last_bits);
   out.push_back(static_cast<char>(head.count));
-  if (head.count > 0) {
+  if (head.count > 0 && form == HeadForm::kChunk) {
+    std::vector<Sample> samples;
+    std::string chunk;
+    FAULTLINE_ASSERT(DecodeHead(head, samples), "a head must decode");
+    EncodeChunk(samples, chunk);
+    PutSigned(out, head.first_ms);
+    PutText(out, chunk);
+  } else if (head.count > 0) {
     PutSigned(out, head.first_ms);
     PutSigned(out, head.last_delta_ms);
     out.push_back(static_cast<char>(head.leading));
@@ -213,7 +267,8 @@ bool RestoreHead(std::string_view bytes, Head& head) {
     ResetHead(head);
     return false;
   };
-  if (in.Byte() != 1) return refuse();
+  const uint8_t form = in.Byte();
+  if (form != 1 && form != 2) return refuse();
   const uint8_t flags = in.Byte();
   head.seen = (flags & 1) != 0;
   head.has_late = (flags & 2) != 0;
@@ -223,30 +278,7 @@ bool RestoreHead(std::string_view bytes, Head& head) {
   head.last_bits = in.Fixed64();
   const uint8_t count = in.Byte();
   if (count > kSamplesPerChunk) return refuse();
-  if (count > 0) {
-    head.first_ms = in.Signed();
-    head.last_delta_ms = static_cast<int32_t>(in.Signed());
-    head.leading = in.Byte();
-    head.significant = in.Byte();
-    const uint64_t bits = in.Varint();
-    const uint64_t words = (bits + 63) / 64;
-    if (head.leading + head.significant > 64 || bits > kMaxBitsPerSample * kSamplesPerChunk ||
-        words > in.left() / 8) {
-      return refuse();
-    }
-    Reserve(head);
-    while (head.word_capacity < words) {
-      head.bit_count = static_cast<uint16_t>(head.word_capacity * 64);
-      Reserve(head);
-    }
-    for (uint64_t i = 0; i < words; ++i) head.words[i] = in.Fixed64();
-    // Appending needs zeros behind the last bit.
-    if ((bits & 63) != 0) head.words[words - 1] &= ~0ull << (64 - (bits & 63));
-    head.bit_count = static_cast<uint16_t>(bits);
-    head.count = count;
-    std::vector<Sample> samples;
-    if (!head.seen || !DecodeHead(head, samples) || !IsSound(head, samples)) return refuse();
-  }
+  if (count > 0 && !(form == 1 ? RestoreBits : RestoreChunk)(in, count, head)) return refuse();
   const uint64_t late = in.Count(9);
   if (late > 0 && !head.seen) return refuse();
   if (late > 0) head.late = new std::vector<Sample>();

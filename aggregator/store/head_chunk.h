@@ -54,9 +54,12 @@ void ClearChunk(Head& head);
 // Frees everything.
 void ResetHead(Head& head);
 
+// How a snapshot holds the samples: as the head does, which costs least while samples come, or as a
+// chunk does, which is smallest.
+enum class HeadForm { kBits, kChunk };
 // The head as stored in the column family `heads`, and back. False (and an empty head) for bytes
 // that no head has.
-void EncodeHead(const Head& head, std::string& out);
+void EncodeHead(const Head& head, HeadForm form, std::string& out);
 bool RestoreHead(std::string_view bytes, Head& head);
 
 }  // namespace faultline::store

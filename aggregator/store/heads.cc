@@ -63,11 +63,10 @@ void HeadTable::Seal(Head& head, uint32_t series, uint64_t record, bool day_ends
   EncodeChunk(samples, chunk.bytes);
   chunk.bytes.shrink_to_fit();
   Publish(std::move(chunk), sealed);
-  if (++head.small_chunks >= kChunksPerMerge || (day_ends && head.small_chunks > 1)) {
-    merges_due_.push_back({series, DayOf(head.first_ms)});
+  if (++head.small_chunks >= kChunksPerMerge || day_ends) {
+    merges_due_.push_back({series, DayOf(head.first_ms), day_ends});
     head.small_chunks = 0;
   }
-  if (day_ends) head.small_chunks = 0;
   ClearChunk(head);
 }
 
@@ -174,10 +173,10 @@ void HeadTable::Forget(const SealedChunks& chunks) {
   }
 }
 
-bool HeadTable::SnapshotIfDirty(uint32_t series, std::string& out) {
+bool HeadTable::SnapshotIfDirty(uint32_t series, HeadForm form, std::string& out) {
   const Head* head = Find(series);
   if (head == nullptr || !head->dirty) return false;
-  EncodeHead(*head, out);
+  EncodeHead(*head, form, out);
   return true;
 }
 

@@ -51,6 +51,7 @@ class HeadTable {
   struct MergeDue {
     uint32_t series = 0;
     int64_t day = 0;
+    bool day_ended = false;
   };
   std::vector<MergeDue> TakeMergesDue() { return std::exchange(merges_due_, {}); }
   Outcomes ApplyAll(std::span<const AppendBatch::SampleRow> rows, uint64_t record,
@@ -58,7 +59,7 @@ class HeadTable {
   // Readers no longer find these chunks here.
   void Forget(const SealedChunks& chunks);
   // True, and the snapshot appended, if the head changed since the last MarkClean.
-  bool SnapshotIfDirty(uint32_t series, std::string& out);
+  bool SnapshotIfDirty(uint32_t series, HeadForm form, std::string& out);
   void MarkClean(uint32_t series);
   bool Restore(uint32_t series, std::string_view snapshot);
   void Drop(uint32_t series);

@@ -1,7 +1,7 @@
 // Merging small chunks: heads seal 120 samples at a time, because memory is dear; sixteen such
-// chunks of a series then become one on disk, in the write of some later commit. Readers see
-// either. A merge needs no memory of its own: it looks at what small chunks there are, so one that
-// a crash took is made up for by the next.
+// chunks of a series then become one on disk, in the write of some later commit, and what a day has
+// becomes longer ones when it is over. Readers see either. A merge needs no memory of its own: it
+// looks at what small chunks there are, so one that a crash took is made up for by the next.
 #include <algorithm>
 
 #include "aggregator/store/chunk.h"
@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMergesPerCommit = 64;
 constexpr size_t kMaxChunksLookedAt = 4 * kChunksPerMerge;
 constexpr size_t kMergedSamples = kChunksPerMerge * kSamplesPerChunk;
+constexpr size_t kMergedSamplesOfDay = 3 * kMergedSamples;  // a whole day at 15 s
 
 struct Part {
   std::string key;
@@ -21,14 +22,14 @@ struct Part {
   int64_t first_ms = 0;
 };
 
-// Small chunks at the end of the day's, oldest first.
-std::vector<Part> SmallChunks(const Engine& engine, uint32_t series, int64_t day) {
+// Chunks of less than `samples` at the end of the day's, oldest first.
+std::vector<Part> SmallChunks(const Engine& engine, uint32_t series, int64_t day, size_t samples) {
   std::string prefix = ChunkPrefix(day, series);
   prefix.push_back(0);
   Engine::Range range(engine, Family::kChunks, prefix, PrefixEnd(prefix));
   std::vector<Part> parts;
   for (range->SeekToLast(); range.Valid() && parts.size() < kMaxChunksLookedAt; range->Prev()) {
-    if (ChunkCount(range.value()) >= kMergedSamples) break;
+    if (ChunkCount(range.value()) >= samples) break;
     const int64_t first_ms = day * kMsPerDay + ByteReader(range.key().substr(prefix.size())).Be32();
     parts.push_back({std::string(range.key()), std::string(range.value()), first_ms});
   }
@@ -38,8 +39,9 @@ std::vector<Part> SmallChunks(const Engine& engine, uint32_t series, int64_t day
 
 }  // namespace
 
-void SampleStore::StageMerge(uint32_t series, int64_t day, rocksdb::WriteBatch& batch) const {
-  const std::vector<Part> parts = SmallChunks(engine_, series, day);
+void SampleStore::StageMerge(const Merge& merge, rocksdb::WriteBatch& batch) const {
+  const size_t wanted = merge.day_ended ? kMergedSamplesOfDay : kMergedSamples;
+  const std::vector<Part> parts = SmallChunks(engine_, merge.series, merge.day, wanted);
   std::vector<Sample> samples;
   std::vector<Sample> chunk;
   size_t begin = 0;
@@ -63,7 +65,7 @@ void SampleStore::StageMerge(uint32_t series, int64_t day, rocksdb::WriteBatch& 
       continue;
     }
     samples.insert(samples.end(), chunk.begin(), chunk.end());
-    if (samples.size() >= kMergedSamples) write(i + 1);
+    if (samples.size() >= wanted) write(i + 1);
   }
   write(parts.size());
 }
@@ -72,7 +74,7 @@ void SampleStore::StageMerges(rocksdb::WriteBatch& batch) {
   // Chunks sealed by the last commit are written by this one, so its merges wait for the next.
   while (staged_merges_ < std::min(merges_.size(), kMergesPerCommit) &&
          merges_[staged_merges_].commit < commit_) {
-    StageMerge(merges_[staged_merges_].series, merges_[staged_merges_].day, batch);
+    StageMerge(merges_[staged_merges_], batch);
     ++staged_merges_;
   }
 }

@@ -67,20 +67,16 @@ void SampleStore::ReadDay(Engine::Range& range, uint32_t series, bool late, int6
     range->SeekForPrev(ChunkKey(series, false, begin_ms, 0));
     if (!range.Valid() || !range.key().starts_with(prefix)) range->Seek(prefix);
   }
-  std::vector<Sample> samples;
   while (true) {
     for (; range.Valid() && range.key().starts_with(prefix); range->Next()) {
       const int64_t first_ms = day_start + ByteReader(range.key().substr(prefix.size())).Be32();
       if (first_ms > end_ms) return;
       at_ms = std::max(at_ms, first_ms + 1);
-      samples.clear();
-      if (!DecodeChunk(range.value(), first_ms, samples)) {
+      const bool follows = late || out.empty() || first_ms > out.back().time_ms;
+      std::vector<Sample> overlapping;
+      if (!DecodeChunk(range.value(), first_ms, follows ? out : overlapping))
         ReportDamage(series, first_ms, "does not decode");
-      } else if (late) {
-        out.insert(out.end(), samples.begin(), samples.end());
-      } else {
-        AppendRising(samples, out);
-      }
+      AppendRising(overlapping, out);
     }
     const auto status = range.status();
     if (status) return;

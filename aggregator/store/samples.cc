@@ -183,12 +183,14 @@ void SampleStore::StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes
   const double share = 4.0 * static_cast<double>(record_bytes) / static_cast<double>(RoundBytes());
   const uint32_t least = record_bytes == 0 ? kIdleSnapshotsPerCommit : kMinSnapshotsPerCommit;
   const auto visits = std::max(least, static_cast<uint32_t>(std::min(1.0, share) * last_id));
+  // Time is there when nothing comes.
+  const HeadForm form = record_bytes == 0 ? HeadForm::kChunk : HeadForm::kBits;
   uint32_t id = round_next_id_;
   std::string value;
   for (const uint32_t stop = id + visits; id < stop && id <= last_id; ++id) {
     value.clear();
     PutVarint(value, last_record_);
-    if (!heads_.SnapshotIfDirty(id, value)) continue;
+    if (!heads_.SnapshotIfDirty(id, form, value)) continue;
     batch.Put(engine_[Family::kHeads], IdKey('h', id), value);
     staged_snapshots_.push_back(id);
   }
@@ -237,7 +239,7 @@ void SampleStore::Publish() {
   const HeadTable::Outcomes outcomes = heads_.ApplyAll(staged_, last_record_, sealed_);
   appended_ += outcomes.appended;
   rejected_ += outcomes.rejected;
-  for (const auto& due : heads_.TakeMergesDue()) merges_.push_back({due.series, due.day, commit_});
+  for (const auto& due : heads_.TakeMergesDue()) merges_.push_back({due.series, due.day, due.day_ended, commit_});
   staged_.clear();
   staged_record_ = false;
 }

@@ -71,8 +71,16 @@ class SampleStore {
   void StageSnapshots(rocksdb::WriteBatch& batch, size_t record_bytes);
   void DropOldLog();
   void GiveBackMemory();
+  // Small chunks are merged some commits after they were written; what is lost in a crash is merged
+  // with the next.
+  struct Merge {
+    uint32_t series = 0;
+    int64_t day = 0;
+    bool day_ended = false;
+    uint64_t commit = 0;  // that queued it
+  };
   void StageMerges(rocksdb::WriteBatch& batch);
-  void StageMerge(uint32_t series, int64_t day, rocksdb::WriteBatch& batch) const;
+  void StageMerge(const Merge& merge, rocksdb::WriteBatch& batch) const;
   uint64_t RoundBytes() const;
   // A series about to be read: what memory has of it, and what of the disk is to be read after.
   struct Reading {
@@ -123,13 +131,6 @@ class SampleStore {
   uint32_t staged_next_id_ = 0;
   bool staged_round_ends_ = false;
 
-  // Small chunks are merged some commits after they were written; what is lost in a crash is merged
-  // with the next.
-  struct Merge {
-    uint32_t series = 0;
-    int64_t day = 0;
-    uint64_t commit = 0;  // that queued it
-  };
   std::deque<Merge> merges_;
   size_t staged_merges_ = 0;
   size_t new_since_trim_ = 0;

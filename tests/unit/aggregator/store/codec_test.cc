@@ -94,13 +94,14 @@ TEST(Head, GivesBackWhatWasAppended) {
 
 TEST(Head, GoesOnAfterARestore) {
   std::mt19937_64 random(2);
-  for (int kind = 0; kind < kKinds; ++kind) {
+  for (int kind = 0; kind < 2 * kKinds; ++kind) {
+    const HeadForm form = kind < kKinds ? HeadForm::kBits : HeadForm::kChunk;
     for (const size_t first : {0u, 1u, 2u, 50u, 119u}) {
-      const auto samples = Make(kind, kSamplesPerChunk, random);
+      const auto samples = Make(kind % kKinds, kSamplesPerChunk, random);
       Head head;
       for (size_t i = 0; i < first; ++i) AppendToHead(head, samples[i].time_ms, samples[i].value);
       std::string snapshot;
-      EncodeHead(head, snapshot);
+      EncodeHead(head, form, snapshot);
       Head restored;
       ASSERT_TRUE(RestoreHead(snapshot, restored)) << kind << " " << first;
       for (size_t i = first; i < samples.size(); ++i)
@@ -118,17 +119,19 @@ TEST(Head, RefusesDamagedSnapshots) {
   std::mt19937_64 random(3);
   Head head;
   for (const Sample& sample : Make(1, 60, random)) AppendToHead(head, sample.time_ms, sample.value);
-  std::string snapshot;
-  EncodeHead(head, snapshot);
-  Head restored;
-  for (size_t size = 0; size < snapshot.size(); ++size) {
-    EXPECT_FALSE(RestoreHead(std::string_view(snapshot).substr(0, size), restored));
-  }
-  for (int i = 0; i < 2000; ++i) {
-    std::string mutant = snapshot;
-    mutant[random() % mutant.size()] ^= static_cast<char>(1 << random() % 8);
-    RestoreHead(mutant, restored);
-    ResetHead(restored);
+  for (const HeadForm form : {HeadForm::kBits, HeadForm::kChunk}) {
+    std::string snapshot;
+    EncodeHead(head, form, snapshot);
+    Head restored;
+    for (size_t size = 0; size < snapshot.size(); ++size) {
+      EXPECT_FALSE(RestoreHead(std::string_view(snapshot).substr(0, size), restored));
+    }
+    for (int i = 0; i < 2000; ++i) {
+      std::string mutant = snapshot;
+      mutant[random() % mutant.size()] ^= static_cast<char>(1 << random() % 8);
+      RestoreHead(mutant, restored);
+      ResetHead(restored);
+    }
   }
   ResetHead(head);
 }
