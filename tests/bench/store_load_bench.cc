@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <bit>
 #include <chrono>
 #include <cstdio>
@@ -203,7 +204,8 @@ class Node {
   std::vector<double> values_;
 };
 
-void Send(const Plan& plan, size_t worker, std::atomic<uint64_t>& samples) {
+// Workers keep step, as nodes do: servers refuse who is hours behind others.
+void Send(const Plan& plan, size_t worker, std::barrier<>& round, std::atomic<uint64_t>& samples) {
   std::vector<std::unique_ptr<Node>> nodes;
   for (size_t node = worker; node < plan.nodes; node += plan.connections) {
     nodes.push_back(std::make_unique<Node>(plan, node));
@@ -219,6 +221,7 @@ void Send(const Plan& plan, size_t worker, std::atomic<uint64_t>& samples) {
       for (const auto& connection : connections) connection->Post(body);
       samples += sent;
     }
+    round.arrive_and_wait();
   }
 }
 
@@ -244,9 +247,10 @@ int Main(int argc, char** argv) {
     target.port = static_cast<uint16_t>(std::atoi(address.substr(address.find(':') + 1).c_str()));
   }
   std::atomic<uint64_t> samples = 0;
+  std::barrier round(static_cast<ptrdiff_t>(plan.connections));
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < plan.connections; ++i) {
-    threads.emplace_back([&plan, &samples, i] { Send(plan, i, samples); });
+    threads.emplace_back([&plan, &round, &samples, i] { Send(plan, i, round, samples); });
   }
   threads.clear();
   uint64_t refused = 0;

@@ -7,7 +7,7 @@ sample and query times of each; asserts nothing. Needs `ninja -C build/release b
   tests/bench/store_peers_bench.py ingest [--nodes 20] [--steps 200]       one scrape of one node per request
   tests/bench/store_peers_bench.py growth [--series 1000,10000,100000]     memory and CPU by number of series
 
-A capture is made from a node_exporter: tests/bench/store_peers_bench.py capture FILE [--seconds 600]
+A capture is made from a node_exporter: tests/bench/store_peers_bench.py capture --capture FILE [--seconds 600]
 """
 import argparse
 import contextlib
@@ -49,7 +49,7 @@ QUERIES = [
     'sum(increase(node_vmstat_pgfault[1h]))',
     'avg_over_time(node_procs_running[5m])',
     'sum by (instance) (node_filesystem_size_bytes - node_filesystem_free_bytes)',
-    'sum by (instance, __name__) (rate({__name__=~"node_netstat_.+"}[5m]))',
+    'sum by (instance, __name__) (last_over_time({__name__=~"node_netstat_.+"}[5m]))',
     'count({__name__=~"node_.+"}) by (instance)',
 ]
 
@@ -139,16 +139,16 @@ def send(found, source, nodes, interval, begin_ms, steps, per_request, connectio
     return series, samples, {peer.name: cpu_seconds(peer.pid) - before[peer.name] for peer in found}
 
 
-def settle(found, seconds):
-    """Lets background work end: until nobody spends CPU, or the time is over."""
-    deadline = time.monotonic() + seconds
-    last = None
-    while time.monotonic() < deadline:
+def settle(found, seconds, quiet=15):
+    """Lets background work begin and end: until nobody has spent CPU for `quiet` seconds, or the time is over."""
+    begin = busy = time.monotonic()
+    last = [cpu_seconds(peer.pid) for peer in found]
+    while time.monotonic() < min(begin + seconds, busy + quiet):
+        time.sleep(1)
         now = [cpu_seconds(peer.pid) for peer in found]
-        if last and all(a - b < 0.1 for a, b in zip(now, last)):
-            return
+        if any(a - b > 0.05 for a, b in zip(now, last)):
+            busy = time.monotonic()
         last = now
-        time.sleep(3)
 
 
 def print_bytes(found, samples):
@@ -159,11 +159,23 @@ def print_bytes(found, samples):
     for peer in found:
         if peer.name == "victoria":
             peer.server.request("GET", "/internal/force_merge")
-            settle([peer], 60)
+            settle([peer], 60, 6)
             print(f"{'  after force_merge':28} victoria {disk_bytes(peer.data) / samples:.3f}")
         if peer.name == "prometheus":
             peer.server.request("POST", "/api/v1/admin/tsdb/snapshot")
             print(f"{'  as blocks (snapshot)':28} prometheus {disk_bytes(peer.data / 'snapshots') / samples:.3f}")
+
+
+def print_parts(found, samples):
+    """Ours by kind of file: tables, write-ahead log, the rest."""
+    for peer in found:
+        if peer.name == "faultline":
+            parts = {}
+            for path in pathlib.Path(peer.data).rglob("*"):
+                with contextlib.suppress(OSError):
+                    kind = path.suffix if path.suffix in (".sst", ".log") else "other"
+                    parts[kind] = parts.get(kind, 0) + path.stat().st_size
+            print(f"{'  ours by kind of file':28} " + "  ".join(f"{k} {v / samples:.3f}" for k, v in sorted(parts.items())))
 
 
 def ask(peer, query, start, end, step):
@@ -203,7 +215,8 @@ def load(options):
     begin_ms = (end - steps * options.interval) * 1000
     with tempfile.TemporaryDirectory(prefix="faultline-bench-") as name, peers(pathlib.Path(name), options.peers) as found:
         series, samples, cpu = send(found, ("capture", options.capture), options.nodes, options.interval, begin_ms, steps, 20)
-        settle(found, 20)
+        settle(found, 120)
+        print_parts(found, samples)
         print(f"{series} series, {samples} samples in requests of 20 scrapes")
         print(f"{'CPU-s per million samples':28} " + "  ".join(f"{p.name} {1e6 * cpu[p.name] / samples:.3f}" for p in found))
         print_bytes(found, samples)
