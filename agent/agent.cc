@@ -35,6 +35,7 @@ enum Slot { kFlushSlot, kUplinkSlot, kStopSlot };
 constexpr int64_t kFlushWithinNs = 50 * kNsPerMs;
 constexpr int64_t kInventoryNs = 10 * kNsPerSecond;
 constexpr int64_t kTidyNs = 60 * kNsPerSecond;
+constexpr int64_t kLogsTidyNs = 3600 * kNsPerSecond;  // by then every log file that there is has been found
 constexpr int64_t kShutdownNs = 3 * kNsPerSecond;
 constexpr int64_t kWakeRestNs = 10 * kNsPerMs;  // a busy descriptor is read in portions of that
 constexpr int64_t kOnceNs = 15 * kNsPerSecond;
@@ -127,7 +128,7 @@ Result<void> Agent::Assemble(ReadConfig reread) {
     }
   }
   SpoolOptions spool{.folder = config_->state_dir() + "/spool", .max_bytes = config_->spool().max_bytes(),
-                     .log_window_bytes = config_->logs().window_bytes()};
+                     .log_window_bytes = config_->logs().window_bytes(), .clock = &clock_};
   if (!config_->spool().enabled()) spool.folder.clear();
   FAULTLINE_ASSIGN(spool_, Spool::Open(spool));
   PipelineOptions pipeline;
@@ -206,12 +207,19 @@ void Agent::OpenLeaves() {
                                            .uplink = uplink_.get(),
                                            .containers = containers_.get(),
                                            .version = std::string(Version())}));
-  const auto log_position = [this](uint64_t file_id) -> std::optional<uint64_t> {
-    const uint64_t position = spool_->LogPosition(file_id);
-    return position == 0 ? std::nullopt : std::optional(position);
+  const auto warn = [](const Result<void>& done) {
+    if (!done && LogAllowed("log positions")) spdlog::warn("{}", done.error().message);
   };
+  const LogPositions log_positions{.find = [this](uint64_t file_id) -> std::optional<uint64_t> {
+                                     const uint64_t position = spool_->LogPosition(file_id);
+                                     return position == 0 ? std::nullopt : std::optional(position);
+                                   },
+                                   .skip = [this, warn](uint64_t file_id, uint64_t position) {
+                                     warn(spool_->SkipLog(file_id, position));
+                                   },
+                                   .forget = [this, warn](uint64_t file_id) { warn(spool_->ForgetLog(file_id)); }};
   LogObserver* const observers[] = {checks_.get()};
-  for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_position, observers)) {
+  for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_positions, observers)) {
     collector_host_->AddMade("logs", leaf.name, leaf.doc, false, std::move(leaf.made));
   }
   if (checks_->WhyOff().empty()) {
@@ -224,6 +232,18 @@ void Agent::OpenLeaves() {
   }
   inventory_at_ns_ = 0;
   if (uplink_ != nullptr) uplink_->SetCapabilities(Capabilities());
+}
+
+// Once in a run: positions of files that went while the agent was away.
+void Agent::TidyLogs() {
+  logs_tidy_at_ns_ = INT64_MAX;
+  if (!config_->logs().enabled()) return;
+  const auto gone = spool_->ForgetUnusedLogs();
+  if (!gone) {
+    spdlog::warn("{}", gone.error().message);
+  } else if (*gone > 0) {
+    spdlog::info("positions in {} log files that are gone were forgotten", *gone);
+  }
 }
 
 std::vector<std::string> Agent::Capabilities() const {
@@ -266,6 +286,8 @@ void Agent::Tick() {
   if (now >= tidy_at_ns_) {
     tidy_at_ns_ = now + kTidyNs;
     pipeline_->Tidy();
+    if (logs_tidy_at_ns_ == 0) logs_tidy_at_ns_ = now + kLogsTidyNs;
+    if (now >= logs_tidy_at_ns_) TidyLogs();
   }
   ++ticks_;
   // Leaves with threads are mostly done some milliseconds later: one batch for all, if they are.

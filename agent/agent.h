@@ -58,6 +58,7 @@ class Agent {
   void Schedule();
   void Tick();
   void RefreshContainers();
+  void TidyLogs();
   void EmitInventory();
   void StepUplink();
   void Reload();
@@ -90,6 +91,7 @@ class Agent {
   int64_t inventory_at_ns_ = 0;  // when the next one is due
   uint64_t inventory_hash_ = 0;  // of the containers last told
   int64_t tidy_at_ns_ = 0;
+  int64_t logs_tidy_at_ns_ = 0;
   uint64_t ticks_ = 0;
   bool stopping_ = false;
 };

@@ -13,7 +13,7 @@ class BatchPrinter final : public BatchSink {
  public:
   explicit BatchPrinter(std::FILE* out) : out_(out) {}
   Result<void> Put(v1::Batch& batch, uint64_t records) override;
-  bool Congested(bool) const override { return false; }
+  bool Congested(LogRoom) const override { return false; }
   Result<void> StartSession() override;
 
  private:

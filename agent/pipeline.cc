@@ -45,6 +45,13 @@ void RepairStrings(google::protobuf::Message* message) {
   }
 }
 
+LogRoom RoomOf(const LogChunk& chunk) {
+  if (chunk.at_risk) return LogRoom::kAtRisk;
+  size_t bytes = 0;
+  for (const LogChunk::Record& record : chunk.records) bytes += record.body.size();
+  return bytes <= kShortChunkBytes ? LogRoom::kShort : LogRoom::kBulk;
+}
+
 }  // namespace
 
 class Pipeline::LeafEmitter final : public Emitter {
@@ -203,7 +210,7 @@ void Pipeline::AddValue(int64_t unix_ms, uint32_t ref, double value) {
 }
 
 bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
-  if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(chunk.at_risk))) return false;
+  if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(RoomOf(chunk)))) return false;
   const uint64_t count = chunk.records.size();
   if (count == 0 && chunk.file_id == 0) return true;
   if (streams_.size() >= options_.max_log_streams) StartSession();

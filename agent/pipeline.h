@@ -17,21 +17,29 @@
 
 namespace faultline {
 
+// Log lines that can be read again wait in their files when there is no room for them; each kind has more than the one before.
+enum class LogRoom : uint8_t {
+  kBulk,    // of what there is much of
+  kShort,   // a chunk of at most kShortChunkBytes: the line of a quiet file does not wait for a noisy one
+  kAtRisk,  // of files that are going
+};
+constexpr size_t kShortChunkBytes = 4096;
+
 // Where batches go: the spool, or the printer of --once.
 class BatchSink {
  public:
   virtual ~BatchSink() = default;
   // Sets session and sequence. On an error nothing was taken.
   virtual Result<void> Put(v1::Batch& batch, uint64_t records) = 0;
-  // True when logs that can be read again should rather wait in their files; `at_risk`: in files that are going.
-  virtual bool Congested(bool at_risk) const = 0;
+  // True when such lines should rather wait in their files.
+  virtual bool Congested(LogRoom room) const = 0;
   // What follows belongs to a new session: references start again.
   virtual Result<void> StartSession() = 0;
 };
 
 struct PipelineOptions {
   uint32_t max_series = 50000;
-  size_t max_batch_bytes = size_t{64} << 10;  // estimated, before compression
+  size_t max_batch_bytes = size_t{256} << 10;  // estimated, before compression
   uint32_t max_log_streams = 20000;           // per session
   uint32_t max_session_refs = 90000;          // a new session begins beyond: aggregators bound what they know
   uint64_t seed = 0;

@@ -10,10 +10,14 @@
 #include <algorithm>
 #include <bit>
 #include <ctime>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <random>
+#include <unordered_map>
+#include <unordered_set>
 
+#include "agent/log_window.h"
 #include "common/assert.h"
 #include "common/log.h"
 #include "common/transport.h"
@@ -72,6 +76,10 @@ static_assert(sizeof(Head) == 24);
 
 rocksdb::Slice AsSlice(const Head& head) {
   return {reinterpret_cast<const char*>(&head), sizeof head};
+}
+
+rocksdb::Slice AsSlice(const uint64_t& number) {
+  return {reinterpret_cast<const char*>(&number), sizeof number};
 }
 
 std::optional<Head> AsHead(const rocksdb::Slice& value) {
@@ -141,6 +149,11 @@ struct Spool::Impl {
   uint64_t records = 0;
   // All that is left before it carries logs.
   std::pair<uint32_t, uint64_t> room_cursor;
+  LogWindow window{0};
+  // Batches with logs of the current session that are on the road, and since when (steady).
+  std::deque<std::pair<uint64_t, int64_t>> log_road;
+  mutable std::unordered_set<uint64_t> used_logs;       // asked for or written in this run
+  std::unordered_map<uint64_t, uint64_t> skipped_logs;  // in this run: positions never go back before
   Counters counters;
   std::function<void()> on_put;
   std::mt19937_64 random{std::random_device{}()};
@@ -233,6 +246,7 @@ Result<void> Spool::Impl::StartSession() {
                       "start a session"));
   const uint32_t before = ordinal;
   ordinal = next;
+  log_road.clear();
   sessions[ordinal].id = id;
   series = 0;
   streams = 0;
@@ -373,6 +387,7 @@ Spool::~Spool() = default;
 Result<std::unique_ptr<Spool>> Spool::Open(const SpoolOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
+  impl->window = LogWindow(options.log_window_bytes);
   FAULTLINE_TRY(impl->OpenDatabase());
   FAULTLINE_TRY(impl->Load());
   FAULTLINE_TRY(impl->StartSession());
@@ -409,8 +424,11 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   }
   for (const v1::LogFrame& frame : batch.logs()) {
     if (frame.file_id() == 0) continue;
-    const uint64_t end = frame.end_offset();
-    writes.Put(PositionKey(frame.file_id()), rocksdb::Slice(reinterpret_cast<const char*>(&end), sizeof end));
+    uint64_t end = frame.end_offset();
+    if (const auto skipped = impl.skipped_logs.find(frame.file_id()); skipped != impl.skipped_logs.end())
+      end = std::max(end, skipped->second);
+    writes.Put(PositionKey(frame.file_id()), AsSlice(end));
+    impl.used_logs.insert(frame.file_id());
   }
   const uint64_t sequence = session.last + 1;
   writes.Put(Key('b', impl.ordinal, sequence), payload);
@@ -426,13 +444,19 @@ Result<void> Spool::Put(v1::Batch& batch, uint64_t records) {
   ++impl.batches;
   impl.records += records;
   impl.counters.appended_records += records;
+  if (has_logs && impl.options.clock != nullptr) impl.log_road.emplace_back(sequence, impl.options.clock->SteadyNs());
   if (impl.on_put) impl.on_put();
   return {};
 }
 
-bool Spool::Congested(bool at_risk) const {
+bool Spool::Congested(LogRoom room) const {
   const SpoolOptions& options = impl_->options;
-  return impl_->log_bytes > (at_risk ? options.max_bytes / 2 : std::min(options.log_window_bytes, options.max_bytes / 2));
+  uint64_t limit = options.max_bytes / 2;
+  if (room != LogRoom::kAtRisk) limit = std::min(limit, options.log_window_bytes);
+  if (room == LogRoom::kBulk && options.clock != nullptr) limit = std::min(limit, impl_->window.bytes());
+  if (impl_->log_bytes <= limit) return false;
+  if (room == LogRoom::kBulk) impl_->window.Held();
+  return true;
 }
 
 void Spool::OnPut(std::function<void()> call) { impl_->on_put = std::move(call); }
@@ -477,6 +501,11 @@ Result<void> Spool::Acknowledge(uint64_t session, uint64_t sequence) {
   if (at == impl_->sessions.end()) return {};
   FAULTLINE_ASSIGN(const uint64_t gone, impl_->Remove(at->first, sequence));
   impl_->counters.delivered_records += gone;
+  auto& road = impl_->log_road;
+  if (at->first != impl_->ordinal || road.empty() || road.front().first > sequence) return {};
+  const int64_t now = impl_->options.clock->SteadyNs();
+  impl_->window.Acknowledged(now - road.front().second, now);
+  while (!road.empty() && road.front().first <= sequence) road.pop_front();
   return {};
 }
 
@@ -516,12 +545,43 @@ Result<v1::Definitions> Spool::ReadDefinitions(uint64_t session, uint32_t first_
 }
 
 uint64_t Spool::LogPosition(uint64_t file_id) const {
+  impl_->used_logs.insert(file_id);
   rocksdb::PinnableSlice value;
   uint64_t end = 0;
   const auto status = impl_->db->Get(rocksdb::ReadOptions(), impl_->db->DefaultColumnFamily(),
                                      PositionKey(file_id), &value);
   if (status.ok() && value.size() == sizeof end) std::memcpy(&end, value.data(), sizeof end);
   return end;
+}
+
+Result<void> Spool::SkipLog(uint64_t file_id, uint64_t position) {
+  if (position <= LogPosition(file_id)) return {};
+  impl_->skipped_logs[file_id] = position;
+  rocksdb::WriteBatch writes;
+  writes.Put(PositionKey(file_id), AsSlice(position));
+  return impl_->Write(&writes, "skip what was given up of a log");
+}
+
+Result<void> Spool::ForgetLog(uint64_t file_id) {
+  impl_->used_logs.erase(file_id);
+  impl_->skipped_logs.erase(file_id);
+  rocksdb::WriteBatch writes;
+  writes.Delete(PositionKey(file_id));
+  return impl_->Write(&writes, "forget a log");
+}
+
+Result<uint64_t> Spool::ForgetUnusedLogs() {
+  uint64_t gone = 0;
+  rocksdb::WriteBatch writes;
+  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator(rocksdb::ReadOptions()));
+  for (at->Seek("p"); at->Valid() && at->key().size() == 9 && at->key()[0] == 'p'; at->Next()) {
+    if (impl_->used_logs.contains(ReadBig<uint64_t>(at->key().ToStringView(), 1))) continue;
+    writes.Delete(at->key());
+    ++gone;
+  }
+  FAULTLINE_TRY(Check(at->status(), "read positions of logs"));
+  if (gone > 0) FAULTLINE_TRY(impl_->Write(&writes, "forget logs that are gone"));
+  return gone;
 }
 
 uint64_t Spool::bytes() const { return impl_->bytes; }

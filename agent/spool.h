@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/pipeline.h"
+#include "common/clock.h"
 #include "common/result.h"
 #include "faultline/v1/control.pb.h"
 
@@ -20,9 +21,10 @@ namespace faultline {
 struct SpoolOptions {
   std::string folder;  // empty: in memory
   uint64_t max_bytes = uint64_t{512} << 20;
-  // Log lines that can be read again wait in their files while so many compressed bytes of logs are here: what a noisy
-  // container has in front of a quiet one's line. Lines of files that are going may fill half of max_bytes.
+  // Log lines that can be read again wait in their files while so many compressed bytes of logs are here. Bulk waits earlier,
+  // as soon as the aggregator falls behind (log_window.h); lines of files that are going may fill half of max_bytes.
   uint64_t log_window_bytes = uint64_t{8} << 20;
+  const Clock* clock = nullptr;  // null: bulk waits for log_window_bytes as well
 };
 
 class Spool final : public BatchSink {
@@ -49,7 +51,7 @@ class Spool final : public BatchSink {
   ~Spool() override;
 
   Result<void> Put(v1::Batch& batch, uint64_t records) override;
-  bool Congested(bool at_risk) const override;
+  bool Congested(LogRoom room) const override;
   Result<void> StartSession() override;
   // Called after each Put.
   void OnPut(std::function<void()> call);
@@ -68,8 +70,15 @@ class Spool final : public BatchSink {
   // Definitions of references first..last (inclusive).
   Result<v1::Definitions> ReadDefinitions(uint64_t session, uint32_t first_series, uint32_t last_series,
                                           uint32_t first_stream, uint32_t last_stream) const;
-  // End of what was taken from a log file; 0: nothing.
+  // End of what was taken from a log file, or given up of it; 0: nothing.
   uint64_t LogPosition(uint64_t file_id) const;
+  // What is before `position` was given up: nobody shall read it after a restart either.
+  Result<void> SkipLog(uint64_t file_id, uint64_t position);
+  // The file is gone for good.
+  Result<void> ForgetLog(uint64_t file_id);
+  // Of files of earlier runs that nobody has asked for in this one, nor written: call when all files that there are have been
+  // found. Returns how many.
+  Result<uint64_t> ForgetUnusedLogs();
 
   uint64_t bytes() const;
   uint64_t log_bytes() const;  // of batches that carry log lines

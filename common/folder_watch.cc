@@ -65,7 +65,8 @@ bool FolderWatch::Take(std::vector<Change>& changes) {
       if (found == by_id_.end()) continue;
       changes.push_back({.path = found->second,
                          .name = event->len > 0 ? std::string(event->name) : std::string(),
-                         .names = (event->mask & (kNameEvents | IN_IGNORED)) != 0});
+                         .names = (event->mask & (kNameEvents | IN_IGNORED)) != 0,
+                         .made = (event->mask & IN_CREATE) != 0 && (event->mask & IN_ISDIR) == 0});
       if (event->mask & IN_IGNORED) {
         by_path_.erase(found->second);
         by_id_.erase(found);

@@ -19,6 +19,7 @@ class FolderWatch {
     std::string path;    // the folder, as it was given to Add
     std::string name;    // of the file in it; empty: the folder itself
     bool names = false;  // files came, went or were renamed; else a file's contents changed
+    bool made = false;   // a file came that was not there under another name
   };
 
   enum class Contents {

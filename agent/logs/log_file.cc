@@ -13,8 +13,6 @@
 #include <cstring>
 #include <utility>
 
-#include "agent/logs/severity.h"
-#include "common/assert.h"
 #include "common/clock.h"
 
 namespace faultline {
@@ -34,14 +32,6 @@ ssize_t ReadFileAt(int fd, char* into, size_t bytes, uint64_t offset) {
     n = pread(fd, into, bytes, static_cast<off_t>(offset));
   } while (n < 0 && errno == EINTR);
   return n;
-}
-
-std::unique_ptr<LogParser> MakeParser(std::string_view name, uint32_t max_record_bytes) {
-  for (const LogParserRow& row : LogParserCatalogue()) {
-    if (row.name == name) return row.make(max_record_bytes);
-  }
-  FAULTLINE_ASSERT(false, "a parser that is in the catalogue");
-  return nullptr;
 }
 
 }  // namespace
@@ -105,6 +95,11 @@ LogFingerprint LogFile::ReadFingerprint() const {
   return n <= 0 ? LogFingerprint() : LogFingerprint::Of({head, static_cast<size_t>(n)});
 }
 
+// After a slice was read: then all of it is of this generation.
+bool LogFile::BeginsAsBefore() const {
+  return archive_ != nullptr || ReadFingerprint().hash == fingerprint_.hash;
+}
+
 bool LogFile::Identify() {
   if (fingerprint_.complete()) return true;
   fingerprint_ = ReadFingerprint();
@@ -156,7 +151,8 @@ bool LogFile::WasTruncated() {
     return true;
   std::array<char, kOverlapBytes> now{};
   const ssize_t n = ReadAt(now.data(), overlap_.size(), position_ - overlap_.size());
-  return n < 0 || std::string_view(now.data(), static_cast<size_t>(n)) != overlap_;
+  return n < 0 || std::string_view(now.data(), static_cast<size_t>(n)) != overlap_ ||
+         !BeginsAsBefore();
 }
 
 bool LogFile::SharesBytesWith(const LogFile& other) const {
@@ -176,6 +172,12 @@ std::vector<std::pair<uint64_t, uint64_t>> LogFile::Positions() const {
     if (stream.file_id != generation_.file_id) positions.emplace_back(stream.file_id, stream.end);
   }
   return positions;
+}
+
+bool LogFile::Owns(uint64_t file_id) const {
+  return generation_.file_id == file_id || std::ranges::any_of(streams_, [&](const Stream& stream) {
+           return stream.file_id == file_id;
+         });
 }
 
 bool LogFile::Changed() {
@@ -248,7 +250,7 @@ Result<LogSlice> LogFile::Read(std::string& scratch, size_t max_bytes) {
   const size_t overlap = overlap_.size();
   const uint64_t from = position_ - overlap;
   FAULTLINE_ASSIGN(std::string_view text, ReadFrom(from, overlap + max_bytes, scratch));
-  if (text.substr(0, overlap) != overlap_) {
+  if (text.substr(0, overlap) != overlap_ || !BeginsAsBefore()) {
     slice.unread = known_size > position_ ? known_size - position_ : 0;
     EndGeneration(slice);
     return slice;
@@ -292,156 +294,6 @@ Result<LogSlice> LogFile::Finish(std::string& scratch) {
   FlushRecords(slice, true);
   CloseChunks(slice);
   return slice;
-}
-
-void LogFile::Advance(std::string_view taken) {
-  position_ += taken.size();
-  if (taken.size() >= kOverlapBytes) {
-    overlap_ = taken.substr(taken.size() - kOverlapBytes);
-  } else {
-    overlap_ += taken;
-    if (overlap_.size() > kOverlapBytes) overlap_.erase(0, overlap_.size() - kOverlapBytes);
-  }
-}
-
-void LogFile::TakeLines(std::string_view text, LogSlice& slice) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const std::string_view rest = text.substr(at);
-    const size_t newline = rest.find('\n');
-    if (skipping_) {
-      const size_t skipped = newline == std::string_view::npos ? rest.size() : newline + 1;
-      slice.lost_too_long += newline == std::string_view::npos ? skipped : newline;
-      skipping_ = newline == std::string_view::npos;
-      at += skipped;
-      continue;
-    }
-    if (newline == std::string_view::npos) {
-      if (rest.size() < options_.max_line_bytes) break;
-      TakeLine(rest.substr(0, options_.max_line_bytes), position_ + at,
-               position_ + at + options_.max_line_bytes, slice);
-      at += options_.max_line_bytes;
-      skipping_ = true;
-      continue;
-    }
-    TakeLine(rest.substr(0, newline), position_ + at, position_ + at + newline + 1, slice);
-    at += newline + 1;
-  }
-  slice.bytes += at;
-  Advance(text.substr(0, at));
-}
-
-void LogFile::ChooseParser(char first) {
-  const std::string_view name = !options_.parser.empty() ? options_.parser
-                                : first == '{'           ? "docker"
-                                                         : "cri";
-  parser_ = MakeParser(name, options_.max_line_bytes);
-  if (name == "plain") streams_[0].file_id = generation_.file_id;
-}
-
-void LogFile::TakeLine(std::string_view text, uint64_t offset, uint64_t end_offset,
-                       LogSlice& slice) {
-  if (!parser_) ChooseParser(text.empty() ? '\0' : text.front());
-  LogLine line{.text = text, .offset = offset, .end_offset = end_offset};
-  if (text.size() > options_.max_line_bytes) {
-    slice.lost_too_long += text.size() - options_.max_line_bytes;
-    line.text = text.substr(0, options_.max_line_bytes);
-  }
-  TakeRecord(parser_->Feed(line), slice);
-}
-
-LogFile::Stream& LogFile::StreamOf(std::string_view name) {
-  return name == ParsedLine::kStdout   ? streams_[1]
-         : name == ParsedLine::kStderr ? streams_[2]
-                                       : streams_[0];
-}
-
-void LogFile::TakeRecord(ParsedLine&& parsed, LogSlice& slice) {
-  slice.lost_too_long += parsed.cut_bytes;
-  slice.malformed += parsed.malformed ? 1 : 0;
-  if (!parsed.ready) return;
-  if (parsed.record.body.ends_with('\r')) parsed.record.body.pop_back();
-  Stream& stream = StreamOf(parsed.stream);
-  if (!stream.joiner) return KeepRecord(stream, std::move(parsed), slice);
-  if (auto ended = stream.joiner->Feed(std::move(parsed)))
-    KeepRecord(stream, *std::move(ended), slice);
-}
-
-void LogFile::KeepRecord(Stream& stream, ParsedLine&& parsed, LogSlice& slice) {
-  LogChunk::Record& record = parsed.record;
-  if (record.offset < stream.end) return;  // handed over before a restart
-  if (parsed.cut_bytes > 0)
-    record.attributes.emplace_back("log.cut_bytes", std::to_string(parsed.cut_bytes));
-  if (options_.treatment != nullptr) {
-    // Asking for the time of every record would cost as much as its parsing.
-    const bool asks = options_.treatment->text != nullptr && options_.clock != nullptr;
-    options_.treatment->Finish(record, asks ? options_.clock->UnixNs() : 0);
-  } else if (record.severity == v1::SEVERITY_UNSPECIFIED) {
-    record.severity = SeverityOfText(record.body);
-  }
-  ++slice.lines;
-  stream.chunk.records.push_back(std::move(record));
-}
-
-// What waits for more is all there will be.
-void LogFile::FlushRecords(LogSlice& slice, bool parser_too) {
-  if (parser_ && parser_too) {
-    for (ParsedLine& last : parser_->Flush()) TakeRecord(std::move(last), slice);
-  }
-  for (Stream& stream : streams_) {
-    if (!stream.joiner) continue;
-    if (auto last = stream.joiner->Flush()) KeepRecord(stream, *std::move(last), slice);
-  }
-}
-
-// Nothing has come for two looks: what may belong to the last record would have been here.
-void LogFile::FlushQuiet(LogSlice& slice) {
-  const bool waits = std::ranges::any_of(
-      streams_, [](const Stream& stream) { return stream.joiner && stream.joiner->waits(); });
-  if (!waits) return;
-  slice.waits = ++quiet_looks_ < 2;
-  if (slice.waits) return;
-  FlushRecords(slice, false);
-  CloseChunks(slice);
-}
-
-uint64_t LogFile::BeginOfUnfinished(const Stream& stream) const {
-  uint64_t begin = parser_ ? parser_->unfinished(stream.name).value_or(position_) : position_;
-  if (stream.joiner) begin = std::min(begin, stream.joiner->offset().value_or(begin));
-  return begin;
-}
-
-void LogFile::CloseChunks(LogSlice& slice) {
-  uint64_t safe = position_;  // nothing before it is needed again
-  bool any = false;
-  for (Stream& stream : streams_) {
-    const uint64_t begun = BeginOfUnfinished(stream);
-    safe = std::min(safe, begun);
-    if (stream.chunk.records.empty()) continue;
-    LogChunk chunk = std::exchange(stream.chunk, {});
-    chunk.stream_labels = options_.labels;
-    if (!stream.name.empty()) {
-      const auto at =
-          std::ranges::lower_bound(chunk.stream_labels, std::string_view("stream"), {},
-                                   [](const auto& label) { return std::string_view(label.first); });
-      chunk.stream_labels.emplace(at, "stream", stream.name);
-    }
-    chunk.file_id = stream.file_id;
-    chunk.begin_offset = stream.end;
-    chunk.end_offset = stream.end = begun;
-    any = true;
-    slice.chunks.push_back(std::move(chunk));
-  }
-  if (!any || safe <= handed_over_) return;
-  if (slice.chunks.back().file_id != generation_.file_id) {
-    LogChunk position;  // carries no records: how far the file need not be read again
-    position.stream_labels = slice.chunks.back().stream_labels;
-    position.file_id = generation_.file_id;
-    position.begin_offset = handed_over_;
-    position.end_offset = safe;
-    slice.chunks.push_back(std::move(position));
-  }
-  handed_over_ = safe;
 }
 
 }  // namespace faultline

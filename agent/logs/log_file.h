@@ -8,7 +8,8 @@
 // rotation makes is the same log, and is read on where the file that is gone was left. The first
 // line of a log has a time stamp nearly always, so that a truncated and re-used file gets another
 // identity; where it has none (a banner), the number tells generations apart. A truncation is seen
-// by the size, or by the bytes before the position, which are read again with every slice.
+// by the size, by the bytes before the position, which are read again with every slice, or by the
+// first line, which is looked at after every slice: lines of one length that end alike are common.
 #pragma once
 
 #include <array>
@@ -30,6 +31,15 @@ namespace faultline {
 
 // How far a file was read and handed over for good; nullopt: never.
 using CommittedPosition = std::function<std::optional<uint64_t>(uint64_t file_id)>;
+
+// Where positions outlive the agent. `skip` and `forget` may be empty.
+struct LogPositions {
+  CommittedPosition find;
+  // What is before `position` was given up, and is not to be read after a restart either.
+  std::function<void(uint64_t file_id, uint64_t position)> skip;
+  // The file is gone for good.
+  std::function<void(uint64_t file_id)> forget;
+};
 
 constexpr size_t kMaxFingerprintBytes = 256;
 
@@ -99,6 +109,7 @@ class LogFile {
   bool SharesBytesWith(const LogFile& other) const;
   // Of the file and of its streams, by id.
   std::vector<std::pair<uint64_t, uint64_t>> Positions() const;
+  bool Owns(uint64_t file_id) const;
 
   const FileKey& key() const { return key_; }
   const FileKey& identity() const { return identity_; }
@@ -132,6 +143,7 @@ class LogFile {
   void Choose(const LogGeneration& generation);
   ssize_t ReadAt(char* into, size_t bytes, uint64_t offset) const;
   LogFingerprint ReadFingerprint() const;
+  bool BeginsAsBefore() const;
   Result<std::string_view> ReadFrom(uint64_t offset, size_t max_bytes, std::string& scratch) const;
   bool SkipHole(std::string_view text);
   void ChooseParser(char first);

@@ -9,7 +9,7 @@
 namespace faultline {
 
 std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& config,
-                                   const CommittedPosition& committed,
+                                   const LogPositions& positions,
                                    std::span<LogObserver* const> observers) {
   const auto off = Fail(ErrorCode::kUnsupported, "off: not enabled in the configuration");
   std::vector<LogLeaf> leaves;
@@ -26,10 +26,10 @@ std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& c
     return leaves;
   }
   const std::shared_ptr<const LogTreatments> treatments = *std::move(made);
-  leaves[0].made = std::make_unique<LogTailer>(host, config, treatments, committed, observers);
+  leaves[0].made = std::make_unique<LogTailer>(host, config, treatments, positions, observers);
   if (config.kmsg()) {
     leaves[1].made =
-        KmsgReader::Open(host, config.max_line_bytes(), treatments, committed, observers);
+        KmsgReader::Open(host, config.max_line_bytes(), treatments, positions.find, observers);
   }
   if (config.journal()) {
     JournalReader::Options options{.max_record_bytes = config.max_line_bytes(),
@@ -39,7 +39,7 @@ std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& c
     } else {
       options.folders = {"/var/log/journal", "/run/log/journal"};
     }
-    leaves[2].made = JournalReader::Open(host, options, treatments, committed, observers);
+    leaves[2].made = JournalReader::Open(host, options, treatments, positions.find, observers);
   }
   return leaves;
 }

@@ -22,9 +22,9 @@ struct LogLeaf {
   Result<std::unique_ptr<Collector>> made;
 };
 
-// `host`, the observers and what `committed` refers to outlive the leaves.
+// `host`, the observers and what `positions` refer to outlive the leaves.
 std::vector<LogLeaf> MakeLogLeaves(const HostView& host, const v1::LogsConfig& config,
-                                   const CommittedPosition& committed,
+                                   const LogPositions& positions,
                                    std::span<LogObserver* const> observers = {});
 
 }  // namespace faultline

@@ -12,15 +12,22 @@
 namespace faultline {
 namespace {
 
-constexpr size_t kMaxRecent = 20'000;
-constexpr size_t kMaxEnded = 8;
+constexpr size_t kMaxEnded = 64;
+constexpr size_t kShortBytes = 4096;  // a file with no more to read is a quiet one
 constexpr size_t kKeptScratchBytes = 512 << 10;
 constexpr int64_t kPollNs = kNsPerSecond;
+constexpr int64_t kLookNs = 20 * kNsPerMs;
 constexpr int64_t kCopyWaitNs = 10 * kNsPerSecond;
 constexpr int64_t kKeepLossNs = 3600 * kNsPerSecond;  // what a container lost is told after its end
 
 int64_t ToNs(const google::protobuf::Duration& duration) {
   return duration.seconds() * kNsPerSecond + duration.nanos();
+}
+
+bool IsShort(const LogChunk& chunk) {
+  size_t bytes = 0;
+  for (const LogChunk::Record& record : chunk.records) bytes += record.body.size();
+  return bytes <= kShortBytes;
 }
 
 // One descriptor a file: the usual soft limit of 1024 is for programs that use select.
@@ -34,11 +41,11 @@ void RaiseOpenFiles() {
 }  // namespace
 
 LogTailer::LogTailer(const HostView& host, const v1::LogsConfig& config,
-                     std::shared_ptr<const LogTreatments> treatments, CommittedPosition committed,
+                     std::shared_ptr<const LogTreatments> treatments, LogPositions positions,
                      std::span<LogObserver* const> observers, LogTailerLimits limits)
     : host_(host),
       config_(config),
-      committed_(std::move(committed)),
+      positions_(std::move(positions)),
       treatments_(std::move(treatments)),
       observers_(observers.begin(), observers.end()),
       limits_(limits),
@@ -49,7 +56,7 @@ LogTailer::LogTailer(const HostView& host, const v1::LogsConfig& config,
 LogTailer::~LogTailer() = default;
 
 std::optional<uint64_t> LogTailer::Position(uint64_t file_id) const {
-  auto position = committed_ ? committed_(file_id) : std::nullopt;
+  auto position = positions_.find ? positions_.find(file_id) : std::nullopt;
   if (const auto recent = recent_.find(file_id); recent != recent_.end()) {
     position = std::max(position.value_or(0), recent->second);
   }
@@ -66,10 +73,7 @@ Result<void> LogTailer::Wake(Emitter& out) {
   active_ = false;
   TakeChanges();
   if (walk_wanted_ || Now() >= next_walk_ns_) Walk();
-  for (const FolderKey& key : std::exchange(changed_, {})) {
-    if (const auto folder = folders_.find(key); folder != folders_.end())
-      ScanFolder(folder->second);
-  }
+  ScanChanged();
   if (Now() >= next_poll_ns_) EnqueuePolled();
   Room room = EmitPending(out);
   const bool taken = room != Room::kNone && ReadQueued(out, room) && room == Room::kAll;
@@ -122,19 +126,32 @@ bool LogTailer::IsAtRisk(const FileKey& key) const {
   return file == files_.end() || file->second.names == 0;
 }
 
+bool LogTailer::FitsIn(Room room, const FileKey& key, Tracked& tracked) const {
+  if (room == Room::kAll || tracked.names == 0) return true;
+  if (room != Room::kShort || std::ranges::find(pending_, key, &Pending::key) != pending_.end())
+    return false;
+  tracked.file->Changed();
+  return tracked.file->unread_bytes() <= kShortBytes;
+}
+
 // False: the pipeline is full.
 bool LogTailer::ReadQueued(Emitter& out, Room room) {
   size_t budget = limits_.pass_bytes;
   // Each file at most as often as it takes to use the budget up; blocked ones come round again next
   // pass.
-  for (size_t turns = queue_.size() + limits_.pass_bytes / 4096;
-       turns > 0 && budget > 0 && !queue_.empty(); --turns) {
+  size_t turns = queue_.size() + (room == Room::kAll ? limits_.pass_bytes / 4096 : 0);
+  for (; turns > 0 && budget > 0 && !queue_.empty(); --turns) {
+    // New files are opened at once, that no rotation takes them away meanwhile.
+    if (Now() - looked_ns_ > kLookNs) {
+      TakeChanges();
+      ScanChanged();
+    }
     const FileKey key = queue_.front();
     queue_.pop_front();
     const auto found = files_.find(key);
     if (found == files_.end()) continue;
     Tracked& tracked = found->second;
-    if (room == Room::kAtRisk && tracked.names > 0) {
+    if (!FitsIn(room, key, tracked)) {
       queue_.push_back(key);
       continue;
     }
@@ -153,8 +170,10 @@ bool LogTailer::ReadQueued(Emitter& out, Room room) {
     }
     budget -= std::min(budget, std::max<size_t>(slice->scanned, 64));
     TakeSlice(key, tracked, std::move(*slice));
-    room = EmitPending(out);
-    if (room == Room::kNone) return false;
+    const Room left = EmitPending(out);
+    if (left == Room::kNone) return false;
+    if (room == Room::kAll && left != Room::kAll) turns = queue_.size() + 1;  // once more round
+    room = left;
   }
   return room == Room::kAll;
 }
@@ -164,7 +183,7 @@ void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice
   if (slice.truncated) {
     tracked.ended.push_back({slice.ended, slice.ended_fingerprint,
                              slice.ended.position + slice.unread, slice.unread, Now()});
-    if (tracked.ended.size() > kMaxEnded) tracked.ended.erase(tracked.ended.begin());
+    if (tracked.ended.size() > kMaxEnded) SettleTruncations(tracked, kMaxEnded);
     tracked.rewritten = true;
     ContinueCopies(key, tracked);
     MatchCopies(key, tracked);
@@ -208,18 +227,23 @@ void LogTailer::Account(Tracked& tracked, const LogSlice& slice) {
   if (slice.lost_too_long > 0) subject.lost_bytes["too_long"] += slice.lost_too_long;
 }
 
-// What is left then waits in its file, or, if that has no name any more, for room on the disk.
+// What is left then waits in its file, or, if that has no name any more, for room on the disk. What
+// comes from one file leaves in order: the position says that all before it has left.
 LogTailer::Room LogTailer::EmitPending(Emitter& out) {
   Room room = Room::kAll;
+  std::set<FileKey> waiting;
   for (auto at = pending_.begin(); at != pending_.end();) {
-    at->chunk.at_risk = IsAtRisk(at->key);
-    if (room == Room::kAtRisk && !at->chunk.at_risk) {
+    const bool at_risk = at->chunk.at_risk = IsAtRisk(at->key);
+    const Room wanted = at_risk ? Room::kAtRisk : IsShort(at->chunk) ? Room::kShort : Room::kAll;
+    if (wanted < room || waiting.contains(at->key)) {
+      waiting.insert(at->key);
       ++at;
     } else if (out.Logs(std::move(at->chunk))) {
       at = pending_.erase(at);
     } else {
       active_ = true;
-      room = at->chunk.at_risk ? Room::kNone : Room::kAtRisk;
+      waiting.insert(at->key);
+      room = static_cast<Room>(static_cast<int>(wanted) + 1);
       if (room == Room::kNone) break;
       ++at;
     }
@@ -232,7 +256,7 @@ LogTailer::Room LogTailer::EmitPending(Emitter& out) {
 void LogTailer::Reap(Emitter& out) {
   std::vector<FileKey> over;
   for (auto& [key, tracked] : files_) {
-    SettleTruncations(tracked);
+    SettleTruncations(tracked, kMaxEnded);
     const bool quiet = tracked.drained && !tracked.queued;
     const bool is_over = tracked.names == 0 ? Now() - tracked.grown_ns >= limits_.linger_ns
                                             : tracked.file->compressed();
@@ -279,7 +303,11 @@ void LogTailer::GiveUp(std::vector<FileKey>& over) {
     const uint64_t lost = tracked.file->unread_bytes();
     unread -= tracked.file->unlinked() ? std::min(unread, lost) : 0;
     if (lost > 0) tracked.subject->lost_bytes[too_much ? "held_max_bytes" : "held_max_age"] += lost;
-    tracked.file->SkipToEnd();  // if a compressed copy turns up, it must not undo what was counted
+    // If a compressed copy turns up, now or after a restart, it must not undo what was counted.
+    tracked.file->SkipToEnd();
+    for (const auto& [file_id, position] : tracked.file->Positions()) {
+      if (positions_.skip) positions_.skip(file_id, position);
+    }
     over.push_back(key);
   }
 }
@@ -288,9 +316,13 @@ void LogTailer::Forget(const FileKey& key, Tracked& tracked) {
   for (const auto& [file_id, position] : tracked.file->Positions()) {
     if (recent_.insert_or_assign(file_id, position).second) recent_order_.push_back(file_id);
   }
-  while (recent_order_.size() > kMaxRecent) {
-    recent_.erase(recent_order_.front());
+  while (recent_order_.size() > limits_.gone_files) {
+    const uint64_t gone = recent_order_.front();
+    recent_.erase(gone);
     recent_order_.pop_front();
+    const bool is_read = std::ranges::any_of(
+        files_, [&](const auto& entry) { return entry.second.file->Owns(gone); });
+    if (!is_read && positions_.forget) positions_.forget(gone);
   }
   const auto folder = folders_.find(tracked.folder);
   if (!tracked.file->compressed() || folder == folders_.end()) return;
@@ -298,12 +330,16 @@ void LogTailer::Forget(const FileKey& key, Tracked& tracked) {
   folder->second.ignored[key] = tracked.modified_ns;
 }
 
-void LogTailer::SettleTruncations(Tracked& tracked) {
-  std::erase_if(tracked.ended, [&](const Ended& ended) {
-    if (Now() - ended.since_ns < kCopyWaitNs) return false;
-    if (ended.unread > 0) tracked.subject->lost_bytes["truncated"] += ended.unread;
-    return true;
-  });
+// Oldest first: those that no copy turned up for in time, and those beyond `most`.
+void LogTailer::SettleTruncations(Tracked& tracked, size_t most) {
+  auto& ended = tracked.ended;
+  size_t settled = 0;
+  while (settled < ended.size() &&
+         (Now() - ended[settled].since_ns >= kCopyWaitNs || ended.size() - settled > most)) {
+    const uint64_t unread = ended[settled++].unread;
+    if (unread > 0) tracked.subject->lost_bytes["truncated"] += unread;
+  }
+  ended.erase(ended.begin(), ended.begin() + static_cast<ptrdiff_t>(settled));
 }
 
 void LogTailer::EmitMetrics(Emitter& out) {
@@ -317,6 +353,9 @@ void LogTailer::EmitMetrics(Emitter& out) {
   static constexpr MetricFamily kLost{
       "faultline_log_lost_bytes_total", v1::METRIC_TYPE_COUNTER,
       "Bytes of log files that were there and were not taken, by reason."};
+  static constexpr MetricFamily kMissed{
+      "faultline_log_missed_files_total", v1::METRIC_TYPE_COUNTER,
+      "Log files that were made and deleted between two looks: nobody knows what was in them."};
   static constexpr MetricFamily kFiles{"faultline_log_files", v1::METRIC_TYPE_GAUGE,
                                        "Log files that are open."};
   for (const auto& [key, subject] : subjects_) {
@@ -328,6 +367,8 @@ void LogTailer::EmitMetrics(Emitter& out) {
     out.Sample(kBytes, LabelViews(labels), static_cast<double>(subject->bytes));
     if (subject->malformed > 0)
       out.Sample(kMalformed, LabelViews(labels), static_cast<double>(subject->malformed));
+    if (subject->missed_files > 0)
+      out.Sample(kMissed, LabelViews(labels), static_cast<double>(subject->missed_files));
     for (const auto& [reason, bytes] : subject->lost_bytes) {
       labels.push_back({"reason", reason});
       out.Sample(kLost, LabelViews(labels), static_cast<double>(bytes));
@@ -340,7 +381,8 @@ void LogTailer::EmitMetrics(Emitter& out) {
     if (entry.second.use_count() > 1) subject.gone_ns = 0;
     if (entry.second.use_count() > 1) return false;
     if (subject.gone_ns == 0) subject.gone_ns = Now();
-    return subject.lost_bytes.empty() || Now() - subject.gone_ns > kKeepLossNs;
+    const bool lost_nothing = subject.lost_bytes.empty() && subject.missed_files == 0;
+    return lost_nothing || Now() - subject.gone_ns > kKeepLossNs;
   });
   if (newly_refused_ > 0) out.Dropped("refused_file", std::exchange(newly_refused_, 0));
   if (beyond_limit_ > 0) out.Dropped("too_many_files", std::exchange(beyond_limit_, 0));

@@ -3,9 +3,10 @@
 // (log_folders.h), opens only what is inside the configured roots (log_roots.h), is woken by
 // inotify and rescans slowly in case that missed something, reads a slice of each file in turn
 // (log_file.h), so that a noisy file cannot delay a quiet one, and stops when the pipeline is full:
-// then the files are the queue, and only those that are gone by name are read on, into the spool. A
-// file that was renamed or deleted is held until it is drained, within logs.held_max_bytes and
-// held_max_age; what is given up is counted to the byte. Owned by the agent, used on its thread.
+// then the files are the queue; only quiet ones, of which there is little to read, are read on for
+// a while, and those that are gone by name, into the spool. A file that was renamed or deleted is
+// held until it is drained, within logs.held_max_bytes and held_max_age; what is given up is
+// counted to the byte. Owned by the agent, used on its thread.
 #pragma once
 
 #include <deque>
@@ -35,14 +36,14 @@ struct LogTailerLimits {
   int64_t rescan_ns = 10 * kNsPerSecond;
   int64_t linger_ns = 5 * kNsPerSecond;  // a file without a name may still be written to
   size_t files = 20'000;
+  size_t gone_files = 20'000;  // ids whose positions are kept: a compressed copy may turn up
 };
 
 class LogTailer final : public Collector {
  public:
-  // `committed` says how far a file was handed over for good, before this start; it outlives the
-  // tailer.
+  // What `positions` refer to outlives the tailer.
   LogTailer(const HostView& host, const v1::LogsConfig& config,
-            std::shared_ptr<const LogTreatments> treatments, CommittedPosition committed,
+            std::shared_ptr<const LogTreatments> treatments, LogPositions positions,
             std::span<LogObserver* const> observers = {}, LogTailerLimits limits = {});
   ~LogTailer() override;
 
@@ -57,6 +58,7 @@ class LogTailer final : public Collector {
     uint64_t lines = 0;
     uint64_t bytes = 0;
     uint64_t malformed = 0;
+    uint64_t missed_files = 0;                   // made and gone between two looks
     std::map<std::string, uint64_t> lost_bytes;  // by reason
     int64_t gone_ns = 0;                         // since when it has no file
   };
@@ -93,21 +95,29 @@ class LogTailer final : public Collector {
     std::map<FileKey, int64_t>
         ignored;  // rotated before our time, with their time of change: inodes are used again
     bool scanned = false;
+    // Files that were made here and not seen yet, by name, and those seen of which nobody has told.
+    std::map<std::string, uint64_t> made;
+    uint64_t untold = 0;
   };
   struct Candidate;
+  void CountMissed(Folder& folder, const std::vector<std::string>& listed,
+                   const std::vector<Candidate>& found);
   // Read, and not yet taken by the pipeline.
   struct Pending {
     FileKey key;
     LogChunk chunk;
   };
-  enum class Room { kAll, kAtRisk, kNone };
+  // What the pipeline still takes: all, short chunks and files at risk, files at risk, nothing.
+  enum class Room { kAll, kShort, kAtRisk, kNone };
 
   void TakeChanges();
   void Walk();
+  void ScanChanged();
   void ScanFolder(Folder& folder);
   struct Seen;
   std::optional<Seen> Look(const std::string& path);
   void Track(Folder& folder, Candidate& candidate);
+  std::shared_ptr<Subject> SubjectOf(const LogFileRole& role);
   bool AdoptCopy(Tracked& copy, const Folder& folder);
   bool Readable(Tracked& tracked);
   void ContinueCopies(const FileKey& original, Tracked& truncated);
@@ -116,6 +126,7 @@ class LogTailer final : public Collector {
   void EnqueuePolled();
   bool ReadQueued(Emitter& out, Room room);
   bool IsAtRisk(const FileKey& key) const;
+  bool FitsIn(Room room, const FileKey& key, Tracked& tracked) const;
   void TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice);
   void Queue(const FileKey& key, LogSlice& slice);
   void Account(Tracked& tracked, const LogSlice& slice);
@@ -126,14 +137,14 @@ class LogTailer final : public Collector {
   void Forget(const FileKey& key, Tracked& tracked);
   bool IsReadElsewhere(const Tracked& compressed) const;
   void MatchCopies(const FileKey& key, Tracked& tracked);
-  void SettleTruncations(Tracked& tracked);
+  void SettleTruncations(Tracked& tracked, size_t most);
   void EmitMetrics(Emitter& out);
   std::optional<uint64_t> Position(uint64_t file_id) const;
   int64_t Now() const { return host_.clock->SteadyNs(); }
 
   const HostView& host_;
   const v1::LogsConfig config_;
-  const CommittedPosition committed_;
+  const LogPositions positions_;
   const std::shared_ptr<const LogTreatments> treatments_;
   const std::vector<LogObserver*> observers_;
   const LogTailerLimits limits_;
@@ -159,6 +170,7 @@ class LogTailer final : public Collector {
   bool active_ = false;  // something was read, or waits to be
   int64_t next_walk_ns_ = 0;
   int64_t next_poll_ns_ = 0;
+  int64_t looked_ns_ = 0;  // when changes were last taken
 };
 
 }  // namespace faultline

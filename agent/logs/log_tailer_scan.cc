@@ -58,7 +58,12 @@ struct LogTailer::Candidate {
 
 void LogTailer::TakeChanges() {
   std::vector<FolderWatch::Change> changes;
-  if (!watch_.Take(changes)) walk_wanted_ = true;
+  looked_ns_ = Now();
+  if (!watch_.Take(changes)) {
+    walk_wanted_ = true;
+    for (auto& [key, folder] : folders_)
+      folder.made.clear();  // changes were lost: nothing is known
+  }
   for (const FolderWatch::Change& change : changes) {
     if (change.names && parents_.contains(change.path)) walk_wanted_ = true;
     for (const auto kind : {LogFolderKind::kPodContainer, LogFolderKind::kContainerLinks,
@@ -67,6 +72,8 @@ void LogTailer::TakeChanges() {
       if (folder == folders_.end()) continue;
       if (change.names) {
         changed_.insert(folder->first);
+        // Before the first look everything is new.
+        if (change.made && folder->second.scanned) ++folder->second.made[change.name];
         continue;
       }
       const auto name = folder->second.names.find(change.name);
@@ -74,6 +81,13 @@ void LogTailer::TakeChanges() {
       if (const auto file = files_.find(name->second); file != files_.end())
         Enqueue(file->first, file->second);
     }
+  }
+}
+
+void LogTailer::ScanChanged() {
+  for (const FolderKey& key : std::exchange(changed_, {})) {
+    if (const auto folder = folders_.find(key); folder != folders_.end())
+      ScanFolder(folder->second);
   }
 }
 
@@ -133,10 +147,11 @@ std::optional<LogTailer::Seen> LogTailer::Look(const std::string& path) {
 
 void LogTailer::ScanFolder(Folder& folder) {
   const auto listed = host_.fs.List(folder.what.path);
+  const std::vector<std::string> entries = listed ? *listed : std::vector<std::string>();
   std::map<std::string, FileKey> names;
   std::map<FileKey, int64_t> ignored;
   std::vector<Candidate> candidates;
-  for (const std::string& name : listed ? *listed : std::vector<std::string>()) {
+  for (const std::string& name : entries) {
     const auto role = RoleOf(folder.what, name);
     if (!role || !treatments_->Wanted(OwnerOf(*role))) continue;
     const std::string path = folder.what.path + "/" + name;
@@ -169,10 +184,12 @@ void LogTailer::ScanFolder(Folder& folder) {
     if (file != files_.end() && --file->second.names == 0) file->second.grown_ns = Now();
   }
   // Oldest first, so that each finds its predecessor.
-  std::ranges::stable_sort(candidates, [](const Candidate& a, const Candidate& b) {
-    return std::tuple(a.role.filename, !a.role.rotated, a.role.order, a.opened.modified_ns) <
-           std::tuple(b.role.filename, !b.role.rotated, b.role.order, b.opened.modified_ns);
+  std::ranges::sort(candidates, {}, [](const Candidate& one) {
+    return std::tuple(std::string_view(one.role.filename), !one.role.rotated,
+                      std::string_view(one.role.order), one.opened.modified_ns,
+                      std::string_view(one.name));
   });
+  CountMissed(folder, entries, candidates);
   std::string_view known;  // the log of which an older file had been read
   for (Candidate& candidate : candidates) {
     // What appears while we look was the live file a moment ago; so was, while we were away, what
@@ -197,6 +214,32 @@ void LogTailer::ScanFolder(Folder& folder) {
     if (candidate.was_read) known = candidate.role.filename;
   }
   folder.scanned = true;
+}
+
+// Of the files that were made since the last look each is found: under the name that it was made
+// with, or, renamed since, as a file that was not there before. If there are fewer, some came and
+// went. A file may be found before we are told that it was made.
+void LogTailer::CountMissed(Folder& folder, const std::vector<std::string>& listed,
+                            const std::vector<Candidate>& found) {
+  const auto is_told = [&](const Candidate& one) { return folder.made.contains(one.name); };
+  const auto untold = static_cast<uint64_t>(found.size() - std::ranges::count_if(found, is_told));
+  uint64_t before = std::exchange(folder.untold, untold);
+  for (const auto& [name, times] : std::exchange(folder.made, {})) {
+    const auto role = RoleOf(folder.what, name);
+    if (!role || role->compressed || !treatments_->Wanted(OwnerOf(*role))) continue;
+    uint64_t missing = times;
+    if (std::ranges::find(listed, name) != listed.end()) {
+      --missing;
+      // It had been found before we were told.
+      if (before > 0 && std::ranges::find(found, name, &Candidate::name) == found.end()) --before;
+    }
+    for (uint64_t* others : {&before, &folder.untold}) {
+      const uint64_t taken = std::min(*others, missing);
+      *others -= taken;
+      missing -= taken;
+    }
+    if (missing > 0) SubjectOf(*role)->missed_files += missing;
+  }
 }
 
 void LogTailer::Track(Folder& folder, Candidate& candidate) {
@@ -235,6 +278,14 @@ void LogTailer::Track(Folder& folder, Candidate& candidate) {
   if (role.compressed && IsReadElsewhere(tracked)) return;
   const bool is_copy = !role.compressed && !tracked.file->is_known() && AdoptCopy(tracked, folder);
   if (role.only_if_known && !is_copy && !tracked.file->is_known()) return;
+  tracked.subject = SubjectOf(role);
+  const FileKey key = tracked.file->key();
+  if (role.owns_folder) MatchCopies(key, tracked);
+  const auto placed = files_.emplace(key, std::move(tracked)).first;
+  Enqueue(key, placed->second);
+}
+
+std::shared_ptr<LogTailer::Subject> LogTailer::SubjectOf(const LogFileRole& role) {
   auto& subject = subjects_[fmt::format("{}/{}/{}", role.name_space, role.pod, role.container)];
   if (!subject) {
     subject = std::make_shared<Subject>();
@@ -242,11 +293,7 @@ void LogTailer::Track(Folder& folder, Candidate& candidate) {
     subject->pod = role.pod;
     subject->container = role.container;
   }
-  tracked.subject = subject;
-  const FileKey key = tracked.file->key();
-  if (role.owns_folder) MatchCopies(key, tracked);
-  const auto placed = files_.emplace(key, std::move(tracked)).first;
-  Enqueue(key, placed->second);
+  return subject;
 }
 
 // What is beyond the copy was written between copying and truncating.

@@ -26,7 +26,8 @@ Result<void> CheckSelections(const v1::LogsConfig& config) {
                    std::ranges::any_of(config.formats(), asks, &v1::LogFormat::select);
   if (!any) return {};
   return Fail(ErrorCode::kUnsupported,
-              "logs: annotations in a selection: this agent does not know the annotations of pods");
+              "logs: annotations in a selection: they cannot be had on every runtime (containerd keeps "
+              "them in its own database, not in a file); select by namespace, pod and container");
 }
 
 Result<std::unique_ptr<TextParser>> FindParser(const std::string& name) {

@@ -25,7 +25,7 @@ class CountingSink final : public BatchSink {
     for (const auto& frame : batch.frames()) stamps.push_back(frame.time_unix_ms());
     return {};
   }
-  bool Congested(bool) const override { return false; }
+  bool Congested(LogRoom) const override { return false; }
   Result<void> StartSession() override { return {}; }
   std::vector<int64_t> stamps;
 };

@@ -25,7 +25,7 @@ class KeptBatches final : public BatchSink {
     records += count;
     return {};
   }
-  bool Congested(bool) const override { return congested; }
+  bool Congested(LogRoom) const override { return congested; }
   Result<void> StartSession() override {
     ++sessions;
     return {};

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "agent/log_window.h"
+#include "common/clock.h"
 #include "common/transport.h"
 
 namespace faultline {
@@ -94,7 +96,7 @@ TEST_F(SpoolTest, DropsWhatCanBeHadAgainBeforeLogLines) {
   const auto spool = *std::move(opened);
   for (uint64_t i = 0; i < 60; ++i) {
     auto batch = Batch(1000, i + 1);
-    if (i % 3 == 0 && !spool->Congested(true)) {
+    if (i % 3 == 0 && !spool->Congested(LogRoom::kAtRisk)) {
       auto* frame = batch.add_logs();
       frame->set_file_id(7);
       frame->set_begin_offset(i);
@@ -103,8 +105,8 @@ TEST_F(SpoolTest, DropsWhatCanBeHadAgainBeforeLogLines) {
     ASSERT_TRUE(spool->Put(batch, 1));
     EXPECT_LE(spool->bytes(), 20'000u);
   }
-  EXPECT_TRUE(spool->Congested(false)) << "lines wait in their files";
-  EXPECT_TRUE(spool->Congested(true)) << "half of the spool, also for files that are going";
+  EXPECT_TRUE(spool->Congested(LogRoom::kBulk)) << "lines wait in their files";
+  EXPECT_TRUE(spool->Congested(LogRoom::kAtRisk)) << "half of the spool, also for files that are going";
   uint64_t next = 1;
   size_t with_logs = 0;
   uint64_t end = 0;
@@ -117,9 +119,92 @@ TEST_F(SpoolTest, DropsWhatCanBeHadAgainBeforeLogLines) {
   EXPECT_GE(with_logs, 9u) << "none of them was dropped";
   EXPECT_EQ(spool->LogPosition(7), end);
   ASSERT_TRUE(spool->Acknowledge(spool->session(), 60));
-  EXPECT_FALSE(spool->Congested(false));
+  EXPECT_FALSE(spool->Congested(LogRoom::kBulk));
   EXPECT_EQ(spool->log_bytes(), 0u);
   EXPECT_EQ(spool->bytes(), 0u);
+}
+
+class SpoolLogsTest : public SpoolTest {
+ protected:
+  std::unique_ptr<Spool> OpenWithClock() {
+    return *Spool::Open({.folder = folder_ + "/spool", .max_bytes = 8 << 20, .log_window_bytes = 256 << 10,
+                         .clock = &clock_});
+  }
+  static v1::Batch LogBatch(uint64_t file_id, uint64_t end, size_t bytes = 10) {
+    v1::Batch batch = Batch(bytes, end);
+    auto* frame = batch.add_logs();
+    frame->set_file_id(file_id);
+    frame->set_end_offset(end);
+    return batch;
+  }
+  ManualClock clock_{1'700'000'000 * kNsPerSecond};
+};
+
+TEST_F(SpoolLogsTest, BulkWaitsBehindASlowAggregatorWhereShortChunksDoNot) {
+  const auto spool = OpenWithClock();
+  uint64_t put = 0, acknowledged = 0;
+  for (int round = 0; round < 20; ++round) {
+    while (!spool->Congested(LogRoom::kBulk)) {
+      auto batch = LogBatch(7, ++put, 32 << 10);
+      ASSERT_TRUE(spool->Put(batch, 1));
+    }
+    clock_.Advance(kNsPerSecond);
+    ASSERT_TRUE(spool->Acknowledge(spool->session(), acknowledged = put));
+  }
+  while (!spool->Congested(LogRoom::kBulk)) {
+    auto batch = LogBatch(7, ++put, 32 << 10);
+    ASSERT_TRUE(spool->Put(batch, 1));
+  }
+  EXPECT_FALSE(spool->Congested(LogRoom::kShort));
+  EXPECT_LE(put - acknowledged, LogWindow::kMinBytes / (24 << 10) + 1);
+  // Quick again: as wide as is configured.
+  for (int round = 0; round < 30; ++round) {
+    ASSERT_TRUE(spool->Acknowledge(spool->session(), put));
+    while (!spool->Congested(LogRoom::kBulk)) {
+      auto batch = LogBatch(7, ++put, 32 << 10);
+      ASSERT_TRUE(spool->Put(batch, 1));
+    }
+  }
+  EXPECT_TRUE(spool->Congested(LogRoom::kShort));
+  EXPECT_FALSE(spool->Congested(LogRoom::kAtRisk));
+}
+
+TEST_F(SpoolLogsTest, WhatWasGivenUpStaysGivenUp) {
+  {
+    const auto spool = OpenWithClock();
+    auto batch = LogBatch(7, 100);
+    ASSERT_TRUE(spool->Put(batch, 1));
+    ASSERT_TRUE(spool->SkipLog(7, 1000));
+    auto late = LogBatch(7, 200);  // was read before it was given up
+    ASSERT_TRUE(spool->Put(late, 1));
+    EXPECT_EQ(spool->LogPosition(7), 1000u);
+    ASSERT_TRUE(spool->SkipLog(7, 500));
+  }
+  EXPECT_EQ(OpenWithClock()->LogPosition(7), 1000u);
+}
+
+TEST_F(SpoolLogsTest, PositionsOfFilesThatAreGoneAreForgotten) {
+  {
+    const auto spool = OpenWithClock();
+    for (uint64_t id = 1; id <= 4; ++id) {
+      auto batch = LogBatch(id, 10 * id);
+      ASSERT_TRUE(spool->Put(batch, 1));
+    }
+    EXPECT_EQ(*spool->ForgetUnusedLogs(), 0u) << "all are of this run";
+    ASSERT_TRUE(spool->ForgetLog(4));
+  }
+  {
+    const auto spool = OpenWithClock();
+    EXPECT_EQ(spool->LogPosition(1), 10u);
+    auto batch = LogBatch(2, 25);
+    ASSERT_TRUE(spool->Put(batch, 1));
+    EXPECT_EQ(*spool->ForgetUnusedLogs(), 1u) << "3: neither asked for nor written";
+  }
+  const auto spool = OpenWithClock();
+  EXPECT_EQ(spool->LogPosition(1), 10u);
+  EXPECT_EQ(spool->LogPosition(2), 25u);
+  EXPECT_EQ(spool->LogPosition(3), 0u);
+  EXPECT_EQ(spool->LogPosition(4), 0u);
 }
 
 TEST_F(SpoolTest, ReopenFindsOlderSessionsFirst) {
