@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Container logs: what the road costs, what a burst and rotation lose, what 1,000 files cost, beside rsyslog (imfile) on the same
-lines.  Usage: logs_bench.py [speed|burst|rotation|memory|all] [--mib N] [--seconds S] [--rotations K]
+lines.  Usage: logs_bench.py [speed|burst|rotation|memory|soak|all] [--mib N] [--seconds S] [--rotations K] [--kills N] [--outage S]
 
 speed: MiB per CPU-second of the agent, from the first start until the aggregator has acknowledged the last of N MiB of CRI lines
 (tail, CRI parse, severity, compression, spool, encryption, hand-over). burst: a million lines, 300 MiB, as fast as they can be
 written, rotated twice. rotation: many rotations at 50 MiB/s, as kubelet does and by copytruncate. memory: 1,000 files, one written at full rate, and how long a quiet container's line takes to the answer
-of a query."""
+of a query. soak (not in all): that many rotations at 50 MiB/s in each style, then that many kill -9 of the agent and of the
+aggregator at 2 MiB/s, then an outage of the aggregator at 1 MiB/s; --style takes one style of rotation only, --part one part."""
 import argparse
 import contextlib
 import os
@@ -97,8 +98,68 @@ def burst(_):
             line(who, f"{log_load.verify_store(stack, written)[1]}; counted as lost: {lost or 0}; drained {time.monotonic() - begin - 12:.1f} s later")
 
 
+def verdict(stack, written, what, begin):
+    values = metrics(stack.agent_http)
+    lost, missed = log_load.lost_bytes(values), log_load.total(values, "faultline_log_missed_files_total")
+    _, said = log_load.verify_store(stack, written)
+    load = os.getloadavg()[0]
+    line("faultline", f"{what}: {said}; counted as lost: {lost or 0}, files missed: {missed:.0f}; drained "
+         f"{time.monotonic() - begin - 12:.1f} s later; load {load:.1f}")
+    return log_load.lost_and_twice(said) == (0, 0)
+
+
+def kills(arguments):
+    """kill -9 of the agent and of the aggregator in turn, at any moment of their cycle, under rotation."""
+    dice = random.Random(arguments.kills)
+    with logs_stack() as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_aggregator()
+        stack.start_agent()
+        writer = log_load.start_writer(stack.pods, written, "--lines", 10**9, "--rotate-bytes", 1 << 20, "--mib-per-second", 2, "--max-files",
+                                       40, "--containers", 3, "--quiet-lines-per-second", 5, "--style", arguments.style or "kubelet")
+        begin = time.monotonic()
+        for _ in range(arguments.kills):
+            for name in ("agent", "aggregator"):
+                time.sleep(dice.uniform(0.05, 0.8))
+                stack.kill(name)
+                stack.start_aggregator(wait=False) if name == "aggregator" else stack.start_agent(wait=False)
+        stack.wait_ready("aggregator", stack.http)
+        stack.wait_ready("agent", stack.agent_http)
+        writer.terminate()  # says what it wrote
+        line("writer", f"{arguments.kills} kills of each in {time.monotonic() - begin:.0f} s: {log_load.finish_writer(writer)}")
+        begin = time.monotonic()
+        log_load.wait_quiet(stack)
+        return verdict(stack, written, f"{arguments.kills} x kill -9 of agent and aggregator", begin)
+
+
+def outage(arguments):
+    """The aggregator is away while files are rotated; kubelet keeps more than is written meanwhile, or the agent holds it."""
+    with logs_stack() as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_aggregator()
+        stack.start_agent()
+        writer = log_load.start_writer(stack.pods, written, "--lines", 10**9, "--rotate-bytes", 10 << 20, "--mib-per-second", 1,
+                                       "--containers", 3, "--quiet-lines-per-second", 5, "--style", arguments.style or "kubelet")
+        time.sleep(2)
+        stack.kill("aggregator")
+        time.sleep(arguments.outage)
+        stack.start_aggregator()
+        time.sleep(2)
+        writer.terminate()
+        line("writer", f"{arguments.outage} s without aggregator: {log_load.finish_writer(writer)}")
+        begin = time.monotonic()
+        log_load.wait_quiet(stack, 400)
+        return verdict(stack, written, f"{arguments.outage} s without aggregator", begin)
+
+
+def soak(arguments):
+    parts = {"rotation": rotation, "kills": kills, "outage": outage}
+    return all([run(arguments) for name, run in parts.items() if arguments.part in (None, name)])
+
+
 def rotation(arguments):
-    for style in ("kubelet", "copytruncate"):
+    good = True
+    for style in [arguments.style] if arguments.style else ["kubelet", "copytruncate"]:
         with logs_stack() as stack:
             written = os.path.join(stack.folder, "written")
             stack.start_aggregator()
@@ -108,10 +169,9 @@ def rotation(arguments):
                 "--containers", 4, "--quiet-lines-per-second", 5, "--style", style))
             line("writer", f"{style}: {said}")
             begin = time.monotonic()
-            log_load.wait_quiet(stack)
-            lost = log_load.lost_bytes(metrics(stack.agent_http))
-            line("faultline", f"{style}: {log_load.verify_store(stack, written)[1]}; counted as lost: {lost or 0}; drained "
-                 f"{time.monotonic() - begin - 12:.1f} s later")
+            log_load.wait_quiet(stack, 400)
+            good &= verdict(stack, written, f"{style}, {arguments.rotations} rotations", begin)
+    return good
 
 
 def quantile(values, q):
@@ -160,12 +220,18 @@ def memory(arguments):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="?", default="all", choices=["speed", "burst", "rotation", "memory", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["speed", "burst", "rotation", "memory", "soak", "all"])
     parser.add_argument("--mib", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--rate", type=float, default=20)
     parser.add_argument("--rotations", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--outage", type=int, default=600)
+    parser.add_argument("--style", choices=["kubelet", "copytruncate"])
+    parser.add_argument("--part", choices=["rotation", "kills", "outage"])
     arguments = parser.parse_args()
+    if arguments.what == "soak":
+        sys.exit(0 if soak(arguments) else 1)
     for name, run in (("speed", speed), ("burst", burst), ("rotation", rotation), ("memory", memory)):
         if arguments.what in (name, "all"):
             print(f"== {name}", flush=True)

@@ -7,12 +7,14 @@ FAULTLINE_LOGS_SIZE=1 is what ctest runs; 20 is about 20 rotations a kill, 10 mi
 """
 import os
 import random
+import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import log_load  # noqa: E402
 from log_load import logs_stack, metrics  # noqa: E402
+from stack import wait_until  # noqa: E402
 
 SIZE = int(os.environ.get("FAULTLINE_LOGS_SIZE", "1"))
 
@@ -66,8 +68,7 @@ def budget():
         with open(written) as told:
             lines = int(told.read().split()[1])
         _, said = log_load.verify_store(stack, written)
-        fields = said.splitlines()[-1].split()
-        missing, twice = int(fields[fields.index("lost") + 1]), int(fields[fields.index("twice") + 1])
+        missing, twice = log_load.lost_and_twice(said)
         print(f"budget: {said}; counted: {lost}", flush=True)
         assert twice == 0
         assert 0 < missing < lines
@@ -76,10 +77,37 @@ def budget():
         assert sum(lost.values()) == missing * 200, (lost, missing)
 
 
+def stalled():
+    """The agent does not run for longer than logrotate keeps copies: what was in those that are gone nobody can tell, but how many."""
+    with logs_stack() as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_aggregator()
+        stack.start_agent()
+        agent = stack.processes["agent"].pid
+        writer = log_load.start_writer(stack.pods, written, "--rotations", 30, "--rotate-bytes", 1 << 20, "--mib-per-second", 8, "--max-files", 4,
+                                       "--line-bytes", 200, "--style", "copytruncate")
+        wait_until("a first copy", 20, lambda: any("0.log.1" in names for _, _, names in os.walk(stack.pods)), 0.01)
+        time.sleep(0.3)
+        os.kill(agent, signal.SIGSTOP)
+        print(f"stalled: {log_load.finish_writer(writer)}", flush=True)
+        os.kill(agent, signal.SIGCONT)
+        log_load.wait_quiet(stack)
+        missed = log_load.total(metrics(stack.agent_http), "faultline_log_missed_files_total")
+        _, said = log_load.verify_store(stack, written)
+        lost, twice = log_load.lost_and_twice(said)
+        print(f"stalled: {said}; files missed: {missed:.0f}", flush=True)
+        assert twice == 0
+        assert missed > 10, missed
+        # A copy has 1 MiB and what one write of the generator exceeds it by.
+        lines = (1 << 20) / 200
+        assert missed * lines <= lost <= (missed + 1) * 1.2 * lines, (missed, lost)
+
+
 def main():
     rotation("kubelet", 2, 3 * SIZE)
     rotation("copytruncate", 0, 0)
     budget()
+    stalled()
 
 
 main()

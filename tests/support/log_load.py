@@ -38,10 +38,16 @@ def start_writer(pods, written, *options):
         return subprocess.Popen([program("log_writer"), pods, *map(str, options)], stdout=out, stderr=subprocess.PIPE, text=True)
 
 
-def finish_writer(writer):
-    _, said = writer.communicate(timeout=280)
+def finish_writer(writer, seconds=280):
+    _, said = writer.communicate(timeout=seconds)
     assert writer.returncode == 0, said
     return said.strip()
+
+
+def lost_and_twice(said):
+    """The two counts in the verifier's line of totals."""
+    fields = said.splitlines()[-1].split()
+    return int(fields[fields.index("lost") + 1]), int(fields[fields.index("twice") + 1])
 
 
 def metrics(address):

@@ -4,8 +4,10 @@
 //   log_writer ROOT [--containers N] [--lines L] [--mib-per-second R] [--quiet-lines-per-second Q] [--line-bytes B]
 //              [--rotate-bytes S] [--rotations K] [--max-files F] [--style kubelet|copytruncate|none] [--seed X]
 // The first container writes `lines` lines at the given rate (0: as fast as it can); the others write Q lines a second each
-// until the first is done. --rotations ends the run after so many rotations of the first container instead.
+// until the first is done. --rotations ends the run after so many rotations of the first container instead; SIGTERM ends it
+// after the line that is being written.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <fmt/format.h>
@@ -31,6 +33,8 @@ namespace faultline {
 namespace {
 
 namespace fs = std::filesystem;
+
+volatile sig_atomic_t stop_asked = 0;
 
 struct Settings {
   std::string root, style = "kubelet";
@@ -225,6 +229,7 @@ void Run(const Settings& settings) {
   Container& loud = all.front();
   uint64_t quiet_due = 0;
   const auto done = [&] {
+    if (stop_asked != 0) return true;
     return settings.rotations > 0 ? loud.rotations() >= settings.rotations : loud.lines() >= settings.lines;
   };
   while (!done()) {
@@ -281,6 +286,7 @@ int Main(int argc, char** argv) {
       return std::fprintf(stderr, "log_writer: no option %s\n", argv[i]), 2;
     }
   }
+  signal(SIGTERM, [](int) { stop_asked = 1; });
   Run(settings);
   return 0;
 }
