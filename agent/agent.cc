@@ -133,6 +133,9 @@ Result<void> Agent::Assemble(ReadConfig reread) {
   FAULTLINE_ASSIGN(spool_, Spool::Open(spool));
   PipelineOptions pipeline;
   pipeline.max_series = config_->collect().max_series();
+  // A small spool must not have to drop a batch for the next one.
+  pipeline.max_batch_bytes =
+      std::min<size_t>(pipeline.max_batch_bytes, std::max<size_t>(config_->spool().max_bytes() / 4, size_t{16} << 10));
   pipeline.seed = std::random_device{}();
   pipeline.want_flush = [this] {
     loop_.After(kFlushSlot, kFlushWithinNs, [this] { pipeline_->Flush(); });

@@ -288,6 +288,7 @@ void LogTailer::GiveUp(std::vector<FileKey>& over) {
   for (auto& [key, tracked] : files_) {
     if (tracked.names > 0) continue;
     tracked.file->Changed();
+    tracked.file->Identify();  // it may never have been its turn
     if (tracked.drained && tracked.file->unread_bytes() == 0) continue;
     held.emplace_back(tracked.grown_ns, key);
     unread += tracked.file->unlinked() ? tracked.file->unread_bytes() : 0;

@@ -322,7 +322,8 @@ bool LogTailer::IsReadElsewhere(const Tracked& compressed) const {
   if (!file.fingerprint().complete()) return true;
   if (file.is_known() && file.unread_bytes() == 0) return true;
   return std::ranges::any_of(files_, [&](const auto& entry) {
-    const LogFile& other = *entry.second.file;
+    LogFile& other = *entry.second.file;
+    other.Identify();  // it may not have been its turn yet
     return other.identity() == file.identity() &&
            other.fingerprint().hash == file.fingerprint().hash;
   });

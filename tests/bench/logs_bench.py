@@ -160,12 +160,13 @@ def soak(arguments):
 def rotation(arguments):
     good = True
     for style in [arguments.style] if arguments.style else ["kubelet", "copytruncate"]:
-        with logs_stack() as stack:
+        # Faster than the store takes them: what is held meanwhile may be more than the default of 1 GiB.
+        with logs_stack(["logs.held_max_bytes=32GiB"]) as stack:
             written = os.path.join(stack.folder, "written")
             stack.start_aggregator()
             stack.start_agent()
             said = log_load.finish_writer(log_load.start_writer(
-                stack.pods, written, "--rotations", arguments.rotations, "--rotate-bytes", 2 << 20, "--mib-per-second", 50, "--max-files", 60,
+                stack.pods, written, "--rotations", arguments.rotations, "--rotate-bytes", 512 << 10 if style == "kubelet" else 2 << 20, "--mib-per-second", 50, "--max-files", 60,
                 "--containers", 4, "--quiet-lines-per-second", 5, "--style", style))
             line("writer", f"{style}: {said}")
             begin = time.monotonic()

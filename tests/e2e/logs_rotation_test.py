@@ -98,9 +98,9 @@ def stalled():
         print(f"stalled: {said}; files missed: {missed:.0f}", flush=True)
         assert twice == 0
         assert missed > 10, missed
-        # A copy has 1 MiB and what one write of the generator exceeds it by.
+        # A copy has 1 MiB and what one write of the generator exceeds it by. The first had been read in part before it was copied.
         lines = (1 << 20) / 200
-        assert missed * lines <= lost <= (missed + 1) * 1.2 * lines, (missed, lost)
+        assert (missed - 1) * lines <= lost <= (missed + 1) * 1.2 * lines, (missed, lost)
 
 
 def main():
