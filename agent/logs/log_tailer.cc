@@ -301,8 +301,9 @@ void LogTailer::GiveUp(std::vector<FileKey>& over) {
     if (!too_much && since_ns >= oldest_ns) return;
     Tracked& tracked = files_.at(key);
     if (std::ranges::find(over, key) != over.end()) continue;
-    const uint64_t lost = tracked.file->unread_bytes();
-    unread -= tracked.file->unlinked() ? std::min(unread, lost) : 0;
+    unread -= tracked.file->unlinked() ? std::min(unread, tracked.file->unread_bytes()) : 0;
+    const uint64_t end = tracked.file->size(), read = ReadOf(tracked.file->file_id());
+    const uint64_t lost = std::min(tracked.file->unread_bytes(), end > read ? end - read : 0);
     if (lost > 0) tracked.subject->lost_bytes[too_much ? "held_max_bytes" : "held_max_age"] += lost;
     // If a compressed copy turns up, now or after a restart, it must not undo what was counted.
     tracked.file->SkipToEnd();
@@ -311,6 +312,16 @@ void LogTailer::GiveUp(std::vector<FileKey>& over) {
     }
     over.push_back(key);
   }
+}
+
+// How far it was read or given up, from whichever of its copies.
+uint64_t LogTailer::ReadOf(uint64_t file_id) const {
+  if (file_id == 0) return 0;
+  uint64_t read = Position(file_id).value_or(0);
+  for (const auto& [key, tracked] : files_) {
+    if (tracked.file->file_id() == file_id) read = std::max(read, tracked.file->position());
+  }
+  return read;
 }
 
 void LogTailer::Forget(const FileKey& key, Tracked& tracked) {
@@ -337,8 +348,11 @@ void LogTailer::SettleTruncations(Tracked& tracked, size_t most) {
   size_t settled = 0;
   while (settled < ended.size() &&
          (Now() - ended[settled].since_ns >= kCopyWaitNs || ended.size() - settled > most)) {
-    const uint64_t unread = ended[settled++].unread;
-    if (unread > 0) tracked.subject->lost_bytes["truncated"] += unread;
+    const Ended& one = ended[settled++];
+    if (one.unread == 0) continue;
+    const uint64_t read = ReadOf(one.generation.file_id);
+    const uint64_t lost = std::min(one.unread, one.size > read ? one.size - read : 0);
+    if (lost > 0) tracked.subject->lost_bytes["truncated"] += lost;
   }
   ended.erase(ended.begin(), ended.begin() + static_cast<ptrdiff_t>(settled));
 }

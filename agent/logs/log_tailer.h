@@ -134,6 +134,7 @@ class LogTailer final : public Collector {
   bool Blocked(Tracked& tracked);
   void Reap(Emitter& out);
   void GiveUp(std::vector<FileKey>& over);
+  uint64_t ReadOf(uint64_t file_id) const;
   void Forget(const FileKey& key, Tracked& tracked);
   bool IsReadElsewhere(const Tracked& compressed) const;
   void MatchCopies(const FileKey& key, Tracked& tracked);
