@@ -287,7 +287,7 @@ void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
 }
 
 Result<void> Pipeline::Forward(const std::string& leaf, v1::OtlpRequest&& request, uint64_t records) {
-  if (sink_->Congested(true)) {
+  if (sink_->Congested(LogRoom::kShort)) {
     return Fail(ErrorCode::kUnavailable, "the spool is full: {} is not taken until the aggregator is back", leaf);
   }
   v1::Batch batch;
