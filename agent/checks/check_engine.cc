@@ -14,9 +14,11 @@
 #include "agent/checks/builtin/check.h"
 #include "agent/checks/builtin_log_rules.h"
 #include "agent/checks/builtin_pool.h"
+#include "agent/checks/check_commands.h"
 #include "agent/checks/check_schedule.h"
 #include "agent/checks/contracts/contract.h"
 #include "agent/checks/log_watch.h"
+#include "agent/checks/program_request.h"
 #include "agent/checks/program_runner.h"
 #include "agent/checks/rule_book.h"
 #include "common/log.h"
@@ -28,32 +30,11 @@ namespace {
 constexpr int64_t kStuckTellNs =
     kNsPerSecond;  // beyond its timeout a built-in gets no more patience
 constexpr int64_t kMaxWaitNs = 60 * kNsPerSecond;
-constexpr int64_t kCommandNs = 60 * kNsPerSecond;  // for a command without a deadline
 
 const SystemClock kClock;  // outlives threads that hang
 
 int64_t ToNs(const google::protobuf::Duration& duration) {
   return duration.seconds() * kNsPerSecond + duration.nanos();
-}
-
-bool AnyMatches(const google::protobuf::RepeatedPtrField<std::string>& globs,
-                std::string_view text) {
-  return globs.empty() ||
-         std::ranges::any_of(globs, [&](const std::string& glob) { return GlobMatch(glob, text); });
-}
-
-bool Selected(const v1::CheckSelector& selector, std::string_view rule, std::string_view module,
-              std::string_view item) {
-  return AnyMatches(selector.rules(), rule) && AnyMatches(selector.modules(), module) &&
-         AnyMatches(selector.items(), item);
-}
-
-v1::CommandReply Refusal(const std::string& id, const Error& error) {
-  v1::CommandReply reply;
-  reply.set_id(id);
-  reply.set_error_code(std::string(ErrorCodeName(error.code)));
-  reply.set_error_message(error.message);
-  return reply;
 }
 
 }  // namespace
@@ -102,14 +83,6 @@ class CheckEngine::Loop {
   }
 
  private:
-  struct Command {
-    std::string id;
-    int64_t deadline_ns = 0;
-    std::set<std::string> waiting;  // rules
-    v1::CommandReply reply;
-    std::function<void(v1::CommandReply)> answer;
-  };
-
   void Wake() {
     const uint64_t one = 1;
     if (write(wake_fd_, &one, sizeof(one)) < 0) return;  // full: it is awake
@@ -126,8 +99,6 @@ class CheckEngine::Loop {
   void Told(ScheduledRule& entry, std::vector<v1::CheckResult> results);
   void Skip(ScheduledRule& entry, const std::string& why, int64_t now_ns);
   void Emit(v1::CheckResult result);
-  void RunNow(const v1::Command& command, std::function<void(v1::CommandReply)> answer);
-  void FinishCommands(int64_t now_ns);
   v1::CheckRulesStatus Status() const;
 
   const CheckEngineOptions options_;
@@ -144,7 +115,7 @@ class CheckEngine::Loop {
   std::mutex mutex_;
   std::deque<std::function<void()>> posted_;
   CheckSchedule schedule_{std::random_device{}()};
-  std::deque<Command> commands_;
+  CheckCommands commands_;
   uint32_t programs_running_ = 0;
   uint64_t next_run_ = 1;
   std::string last_error_;
@@ -159,7 +130,7 @@ void CheckEngine::Loop::Run() {
     int64_t next_ns = std::min(StartDue(now_ns), now_ns + kMaxWaitNs);
     const int64_t log_wait_ns = watch_.Step() - kClock.UnixNs();
     next_ns = std::min(next_ns, kClock.SteadyNs() + std::max<int64_t>(log_wait_ns, 0));
-    for (const Command& command : commands_) next_ns = std::min(next_ns, command.deadline_ns);
+    next_ns = std::min(next_ns, commands_.NextNs());
     std::vector<pollfd> events = {{wake_fd_, POLLIN, 0}, {runner_.fd(), POLLIN, 0}};
     for (const int fd : watch_.fds()) events.push_back({fd, POLLIN, 0});
     const int64_t wait_ns = next_ns - kClock.SteadyNs();
@@ -169,7 +140,7 @@ void CheckEngine::Loop::Run() {
     if (events[0].revents != 0 && read(wake_fd_, &count, sizeof(count)) < 0) count = 0;
     RunPosted();
     if (events[1].revents != 0) runner_.Receive();
-    FinishCommands(kClock.SteadyNs());
+    commands_.Finish(kClock.SteadyNs());
   }
   watch_.Save();
 }
@@ -225,54 +196,21 @@ void CheckEngine::Loop::Skip(ScheduledRule& entry, const std::string& why, int64
 void CheckEngine::Loop::StartProgram(ScheduledRule& entry, int64_t now_ns) {
   const CheckRule& rule = entry.rule;
   schedule_.Started(entry, now_ns);
-  const auto refuse = [&](v1::CheckVerdict verdict, const std::string& why) {
+  auto request = RequestOf(rule, entry.view.has_value() ? *entry.view : rule.view, options_);
+  if (!request) {
     v1::CheckResult result = ResultOf(rule);
-    result.set_verdict(verdict);
-    result.set_message(why);
-    Told(entry, {result});
-  };
-  v1::RunProgram request;
-  // In a container the host's files lie below host_root; what is started there sees the host as its
-  // own.
-  const std::string root = options_.host_root == "/" ? "" : options_.host_root;
-  std::string program = root + rule.program;
-  if (!rule.own_program) {
-    std::vector<std::string> roots;
-    for (const std::string& allowed : options_.config.allowed_roots())
-      roots.push_back(root + allowed);
-    const auto allowed = AllowedProgram(program, roots);
-    if (!allowed) return refuse(v1::CHECK_VERDICT_UNKNOWN, allowed.error().message);
-    program = *allowed;
+    result.set_verdict(request.error().code == ErrorCode::kUnavailable ? v1::CHECK_VERDICT_SKIPPED
+                                                                       : v1::CHECK_VERDICT_UNKNOWN);
+    result.set_message(request.error().message);
+    return Told(entry, {result});
   }
-  if (!root.empty()) request.set_view_pid(1);
-  const v1::CheckView& view = entry.view.has_value() ? *entry.view : rule.view;
-  if (view.pid() != 0 || !view.pod().empty()) {
-    const uint32_t pid = view.pid() != 0      ? view.pid()
-                         : options_.find_view ? options_.find_view(view)
-                                              : 0;
-    if (pid == 0)
-      return refuse(v1::CHECK_VERDICT_SKIPPED,
-                    fmt::format("there is no pod {}/{} here", view.namespace_(), view.pod()));
-    request.set_view_pid(pid);
-  }
-  request.add_arguments(program);
-  for (const std::string& argument : rule.arguments) request.add_arguments(argument);
-  for (const char* variable : {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                               "LC_ALL=C.UTF-8", "HOME=/", "SHELL=/bin/sh"}) {
-    request.add_environment(variable);
-  }
-  request.add_environment("NODE_NAME=" + options_.host_name);
-  for (const std::string& variable : rule.environment) request.add_environment(variable);
-  request.set_folder(program.substr(0, program.rfind('/') + 1));
-  request.set_timeout_ms(std::max<int64_t>(rule.timeout_ns / kNsPerMs, 1));
-  request.set_max_output_bytes(options_.config.max_output_bytes());
   const uint64_t run = next_run_++;
   entry.run = run;
   entry.started_unix_ns = kClock.UnixNs();
   ++programs_running_;
   const std::string name = rule.rule;
   runner_.Run(
-      std::move(request),
+      *std::move(request),
       [this, name, run, copy = rule](const v1::ProgramOutcome& outcome) {
         --programs_running_;
         ScheduledRule* told = schedule_.Find(name);
@@ -373,14 +311,10 @@ void CheckEngine::Loop::Told(ScheduledRule& entry, std::vector<v1::CheckResult> 
     // What a check that is well printed is of no use; the figures are.
     if (result.verdict() == v1::CHECK_VERDICT_OK && command_id.empty()) result.clear_output();
     entry.Keep(result, options_.config.keep_results());
-    for (Command& command : commands_) {
-      if (command.id == command_id && !command_id.empty()) *command.reply.add_checks() = result;
-    }
+    commands_.Take(command_id, result);
     Emit(std::move(result));
   }
-  for (Command& command : commands_) {
-    if (command.id == command_id) command.waiting.erase(entry.rule.rule);
-  }
+  commands_.Ended(command_id, entry.rule.rule);
   entry.view.reset();
   entry.started_unix_ns = 0;
 }
@@ -410,63 +344,13 @@ v1::CheckRulesStatus CheckEngine::Loop::Status() const {
   return status;
 }
 
-void CheckEngine::Loop::RunNow(const v1::Command& command,
-                               std::function<void(v1::CommandReply)> answer) {
-  Command waiting;
-  waiting.id = command.id();
-  waiting.reply.set_id(command.id());
-  const int64_t now_ns = kClock.SteadyNs();
-  waiting.deadline_ns = now_ns + kCommandNs;
-  if (command.deadline_unix_ns() != 0) {
-    // The reply needs some time on its way.
-    waiting.deadline_ns =
-        now_ns +
-        std::max<int64_t>(command.deadline_unix_ns() - kClock.UnixNs() - 200 * kNsPerMs, 0);
-  }
-  waiting.answer = std::move(answer);
-  const v1::RunChecks& wanted = command.run_checks();
-  for (const auto& [name, entry] : schedule_.entries()) {
-    if (!Selected(wanted.selector(), name, entry->rule.module, entry->rule.item)) continue;
-    waiting.waiting.insert(name);
-    if (!entry->command_id.empty()) continue;  // asked for by another command, whose results count
-    entry->command_id = command.id();
-    if (wanted.has_view()) entry->view = wanted.view();
-    schedule_.RunNow(*entry, now_ns);
-  }
-  watch_.conditions().TellAll(
-      [&](const v1::CheckResult& result) {
-        return Selected(wanted.selector(), result.rule(), result.module(), result.item());
-      },
-      [&](v1::CheckResult result) { *waiting.reply.add_checks() = std::move(result); },
-      kClock.UnixNs());
-  if (waiting.waiting.empty() && waiting.reply.checks().empty()) {
-    return waiting.answer(
-        Refusal(command.id(), {ErrorCode::kNotFound, "no check matches the selector"}));
-  }
-  commands_.push_back(std::move(waiting));
-}
-
-void CheckEngine::Loop::FinishCommands(int64_t now_ns) {
-  for (auto at = commands_.begin(); at != commands_.end();) {
-    if (!at->waiting.empty() && now_ns < at->deadline_ns) {
-      ++at;
-      continue;
-    }
-    // Those that did not end are told as such; their results follow as records.
-    for (const std::string& rule : at->waiting) {
-      v1::CheckResult* result = at->reply.add_checks();
-      result->set_rule(rule);
-      result->set_verdict(v1::CHECK_VERDICT_UNKNOWN);
-      result->set_message("no result before the command's deadline");
-    }
-    at->answer(std::move(at->reply));
-    at = commands_.erase(at);
-  }
-}
-
 void CheckEngine::Loop::Execute(v1::Command command, std::function<void(v1::CommandReply)> reply) {
   Post([this, command = std::move(command), reply = std::move(reply)] {
-    if (command.has_run_checks()) return RunNow(command, reply);
+    if (command.has_run_checks()) {
+      const auto tell = [this](v1::CheckResult result) { Emit(std::move(result)); };
+      return commands_.Start(command, reply, schedule_, watch_.conditions(), tell,
+                             kClock.SteadyNs(), kClock.UnixNs());
+    }
     if (command.has_set_check_rules()) {
       const auto set = book_.SetPushed(command.set_check_rules());
       last_error_ = set ? "" : set.error().message;

@@ -81,11 +81,11 @@ ScheduledRule* CheckSchedule::Due(int64_t now_ns, bool programs) {
 }
 
 void CheckSchedule::Started(ScheduledRule& entry, int64_t now_ns) {
-  const int64_t spread = entry.rule.interval_ns / 20;
-  const int64_t jitter =
-      spread == 0 ? 0
-                  : static_cast<int64_t>(random_() % static_cast<uint64_t>(2 * spread)) - spread;
-  SetNext(entry, now_ns + entry.rule.interval_ns + jitter);
+  // Only ever early: whatever comes up is seen within one interval.
+  const int64_t spread = entry.rule.interval_ns / 10;
+  const int64_t early =
+      spread == 0 ? 0 : static_cast<int64_t>(random_() % static_cast<uint64_t>(spread));
+  SetNext(entry, now_ns + entry.rule.interval_ns - early);
 }
 
 void CheckSchedule::RunNow(ScheduledRule& entry, int64_t now_ns) { SetNext(entry, now_ns); }

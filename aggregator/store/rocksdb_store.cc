@@ -13,7 +13,7 @@ namespace faultline {
 namespace store {
 namespace {
 
-constexpr std::string_view kFormatVersion = "1";
+constexpr std::string_view kFormatVersion = "2";
 
 Result<void> CheckVersion(Engine& engine) {
   const std::string key(1, kVersionKey);

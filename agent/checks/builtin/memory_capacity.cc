@@ -13,7 +13,8 @@ class MemoryCapacity final : public Check {
     const auto wanted = ParseBytes(expected_);
     if (expected_.empty()) return Finding::NotApplicable("no `expected` is set");
     if (!wanted) return Finding::Unknown("expected: not a size");
-    const double have = FieldOf(host.fs.Read("/proc/meminfo").value_or(""), "MemTotal", 0) * 1024;
+    const double have = FieldOf(host.fs.Read("/proc/meminfo").value_or(""), "MemTotal") * 1024;
+    if (have < 0) return Finding::Unknown("/proc/meminfo does not tell it");
     const double off = Percent(static_cast<double>(*wanted) - have, static_cast<double>(*wanted));
     Judged judged;
     if (off > deviation_ || off < -deviation_) {

@@ -1,20 +1,31 @@
-// Uncorrected memory errors counted by EDAC.
+// Memory errors counted by EDAC, corrected and uncorrected. One check for each row of the table.
 #include "agent/checks/builtin/judged.h"
 #include "agent/checks/builtin/rows.h"
 
 namespace faultline {
 namespace {
 
-class MemoryEccUncorrected final : public Check {
+struct EccCounted {
+  const char* file;  // of each memory controller
+  double warn;
+  double crit;
+};
+constexpr EccCounted kCorrectedErrors{"ce_count", 100, 1000};
+constexpr EccCounted kUncorrectedErrors{"ue_count", 1, 1};
+
+class MemoryEcc final : public Check {
  public:
-  explicit MemoryEccUncorrected(CheckParameters& parameters)
-      : warn_(parameters.Number("warn", 1)), crit_(parameters.Number("crit", 1)) {}
+  MemoryEcc(const EccCounted& counted, CheckParameters& parameters)
+      : file_(counted.file),
+        warn_(parameters.Number("warn", counted.warn)),
+        crit_(parameters.Number("crit", counted.crit)) {}
   Finding Evaluate(const HostView& host) override {
-    const auto controllers = host.fs.List("/sys/devices/system/edac/mc");
+    const std::string folder = "/sys/devices/system/edac/mc";
+    const auto controllers = host.fs.List(folder);
     Judged judged;
     for (size_t i = 0; controllers && i < controllers->size(); ++i) {
       const std::string& name = (*controllers)[i];
-      const auto count = host.fs.ReadInt("/sys/devices/system/edac/mc/" + name + "/ue_count");
+      const auto count = host.fs.ReadInt(folder + "/" + name + "/" + file_);
       if (!count) continue;
       judged.Saw();
       const auto errors = static_cast<double>(*count);
@@ -28,14 +39,18 @@ class MemoryEccUncorrected final : public Check {
   }
 
  private:
+  const std::string file_;
   const double warn_;
   const double crit_;
 };
 
 }  // namespace
 
+std::unique_ptr<Check> MakeMemoryEccCorrected(CheckParameters& parameters) {
+  return std::make_unique<MemoryEcc>(kCorrectedErrors, parameters);
+}
 std::unique_ptr<Check> MakeMemoryEccUncorrected(CheckParameters& parameters) {
-  return std::make_unique<MemoryEccUncorrected>(parameters);
+  return std::make_unique<MemoryEcc>(kUncorrectedErrors, parameters);
 }
 
 }  // namespace faultline
