@@ -154,6 +154,8 @@ Result<void> Aggregator::Parts::LoadRules(const v1::AggregatorConfig& config) {
     });
   };
   world.query.max_samples = config.query().max_samples();
+  world.query.max_series = config.query().max_series();
+  world.query.max_read_samples = config.query().max_read_samples();
   world.query.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;
   world.query.clock = &clock;
   world.default_interval_ms = Ns(from.interval()) / kNsPerMs;
@@ -263,6 +265,7 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   ingest.max_batch_bytes = config.ingest().max_batch_bytes();
   ingest.max_batch_decoded_bytes = config.ingest().max_batch_decoded_bytes();
   ingest.max_series_per_node = config.ingest().max_series_per_node();
+  ingest.max_samples_per_s = config.ingest().max_samples_per_s();
   parts.ingest = std::make_unique<Ingest>(
       std::move(transport), parts.store.get(), parts.fleet.get(), &parts.metrics, &parts.clock, ingest,
       IngestListeners{.on_transition = [&parts](const std::string& node, const v1::FaultTransition& transition,
@@ -286,6 +289,8 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.context.self_metrics = &parts.metrics;
   parts.context.clock = &parts.clock;
   parts.context.max_samples = config.query().max_samples();
+  parts.context.max_query_series = config.query().max_series();
+  parts.context.max_read_samples = config.query().max_read_samples();
   parts.context.query_threads = config.query().threads();
   parts.context.snapshots_folder = config.state_dir() + "/snapshots";
   parts.context.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;

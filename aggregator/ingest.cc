@@ -267,7 +267,7 @@ class Ingest::Loop {
     }
     if (!WithinRate(node, *batch, received)) {
       return Refuse(peer, v1::REJECT_REASON_OVERLOADED,
-                    fmt::format("node {} sends more than max_samples_per_s={}", node, options_.max_samples_per_s),
+                    fmt::format("node {} sends more than limit ingest.max_samples_per_s={}", node, options_.max_samples_per_s),
                     batch, session.queued_sequence + 1);
     }
     Append(peer, node, session, batch, payload.size(), received);

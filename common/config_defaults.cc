@@ -303,6 +303,7 @@ Result<void> FillIngest(v1::IngestConfig* ingest, const v1::SecurityConfig& secu
   ingest->set_max_batch_bytes(Or<uint32_t>(ingest->max_batch_bytes(), 4 * kMiB));
   ingest->set_max_batch_decoded_bytes(Or<uint32_t>(ingest->max_batch_decoded_bytes(), 32 * kMiB));
   ingest->set_max_series_per_node(Or<uint32_t>(ingest->max_series_per_node(), 100'000));
+  ingest->set_max_samples_per_s(Or<uint32_t>(ingest->max_samples_per_s(), 200'000));
   if (!ingest->has_node_timeout()) *ingest->mutable_node_timeout() = Seconds(15);
   if (ingest->max_batch_bytes() > ingest->max_batch_decoded_bytes()) {
     return Wrong("ingest.max_batch_decoded_bytes", "must not be less than ingest.max_batch_bytes");
@@ -348,6 +349,8 @@ Result<void> FillDefaults(v1::AggregatorConfig* config) {
   v1::QueryConfig* query = config->mutable_query();
   if (!query->has_timeout()) *query->mutable_timeout() = Seconds(120);
   query->set_max_samples(Or<uint64_t>(query->max_samples(), 50'000'000));
+  query->set_max_series(Or<uint64_t>(query->max_series(), 500'000));
+  query->set_max_read_samples(Or<uint64_t>(query->max_read_samples(), 1'000'000'000));
   if (!query->has_lookback()) *query->mutable_lookback() = Seconds(300);
   query->set_threads(Or<uint32_t>(query->threads(), 2));
   FAULTLINE_TRY(AtLeast("query.timeout", query->timeout(), 1));

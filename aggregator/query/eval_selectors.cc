@@ -16,6 +16,8 @@ constexpr size_t kSamplesBetweenStops = 1 << 20;
 constexpr size_t kMaxCellsAhead = 1 << 22;
 constexpr size_t kMaxSeriesAhead = 4096;
 constexpr size_t kSeriesPerTask = 64;
+constexpr size_t kLeastSeriesPerTask = 8;  // a few series over a day are worth a second thread
+constexpr size_t kTasksPerThread = 4;
 constexpr size_t kLeastSeriesToProbe = 1000;
 constexpr size_t kProbes = 5;
 constexpr uint64_t kGapsAllowed = 4;
@@ -69,7 +71,7 @@ Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector&
                    source_.Select(selector.matchers, begin_ms, end_ms));
   if (ids.size() > options_.max_series) {
     return Fail(ErrorCode::kResourceExhausted,
-                "a selector finds {} series, more than a query may touch (limit max_series={})",
+                "a selector finds {} series, more than a query may touch (limit query.max_series={})",
                 ids.size(), options_.max_series);
   }
   FAULTLINE_TRY(CheckReading(ids, begin_ms, end_ms));
@@ -97,7 +99,7 @@ Result<void> Evaluator::CheckReading(std::span<const SeriesId> ids, int64_t begi
   const uint64_t estimate = samples * ids.size() / kProbes;
   if (estimate <= options_.max_read_samples) return {};
   return Fail(ErrorCode::kResourceExhausted,
-              "query would read about {} samples of {} series (limit max_read_samples={})",
+              "query would read about {} samples of {} series (limit query.max_read_samples={})",
               estimate, ids.size(), options_.max_read_samples);
 }
 
@@ -111,7 +113,7 @@ Result<void> Evaluator::CheckKept(const VectorSelector& selector, int64_t range_
   if (ids.size() * steps.count <= kGapsAllowed * budget_.max_samples) return {};
   return Fail(ErrorCode::kResourceExhausted,
               "query processing would load too many samples into memory in query execution "
-              "({} series at {} steps, limit max_samples={})",
+              "({} series at {} steps, limit query.max_samples={})",
               ids.size(), steps.count, budget_.max_samples);
 }
 
@@ -175,7 +177,10 @@ Result<void> Evaluator::ForSelected(std::vector<Selected>& selected, int64_t beg
                                  return {};
                                });
     };
-    FAULTLINE_TRY(RunParallel(count, kSeriesPerTask, options_.max_threads, task));
+    const size_t threads = std::max<size_t>(1, options_.max_threads);
+    const size_t grain =
+        std::clamp(count / (kTasksPerThread * threads), kLeastSeriesPerTask, kSeriesPerTask);
+    FAULTLINE_TRY(RunParallel(count, grain, threads, task));
     for (size_t i = 0; i < count; ++i) {
       if (columns[i].empty()) continue;
       FAULTLINE_TRY(sink(Column{std::move(selected[begin + i].labels), std::move(columns[i])}));

@@ -27,7 +27,7 @@ Result<void> Evaluator::Reserve(Matrix& matrix, uint64_t cells) {
   if (cells > budget_.max_samples || budget_.used + cells > budget_.max_samples) {
     return Fail(ErrorCode::kResourceExhausted,
                 "query processing would load too many samples into memory in query execution "
-                "(limit max_samples={})",
+                "(limit query.max_samples={})",
                 budget_.max_samples);
   }
   matrix.charge.Add(&budget_, cells);

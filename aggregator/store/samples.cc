@@ -106,7 +106,7 @@ Result<SeriesId> SampleStore::Intern(const Labels& given, const SeriesMeta& meta
   std::lock_guard lock(intern_mutex_);
   if (const uint32_t known = index_.Find(labels)) return known;
   if (index_.size() >= max_series_) {
-    return Fail(ErrorCode::kResourceExhausted, "store: limit max_series of {} series is reached",
+    return Fail(ErrorCode::kResourceExhausted, "store: limit store.max_series of {} series is reached",
                 max_series_);
   }
   const uint32_t id = last_id_ + 1;

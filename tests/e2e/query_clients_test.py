@@ -65,6 +65,28 @@ def check_refusals(s):
     assert status == 400 and body["error"].startswith("1:26: parse error"), body
 
 
+def check_limits():
+    """Limits are configuration, and a refusal names the one that it met."""
+    with stack.Stack(aggregator_settings=["query.max_series=1", "query.max_samples=1000", "store.max_series=3"]) as s:
+        s.start_aggregator()
+
+        def send(*hosts):
+            points = [{"timeUnixNano": str(time.time_ns()), "asDouble": 1, "attributes": [{"key": "host", "value": {"stringValue": h}}]}
+                      for h in hosts]
+            metrics = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "m", "gauge": {"dataPoints": points}}]}]}]}
+            request = urllib.request.Request(f"http://{s.http}/v1/metrics", json.dumps(metrics).encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return json.load(reply)
+
+        assert "partialSuccess" not in send("a", "b")
+        assert "store.max_series" in send("c", "d")["partialSuccess"]["errorMessage"]
+        assert s.api("/api/v1/query", query='m{host="a"}')["data"]["result"]
+        status, body, _ = refusal(s, "/api/v1/query", query="m")
+        assert status == 422 and "query.max_series=1" in body["error"], body
+        status, body, _ = refusal(s, "/api/v1/query", query="sum_over_time(vector(1)[1h:1s])")
+        assert status == 422 and "query.max_samples=1000" in body["error"], body
+
+
 def check_promtool(s):
     peer = subprocess.run([TESTS / "support/peers", "prometheus"], capture_output=True, text=True)
     promtool = pathlib.Path(peer.stdout.strip()).with_name("promtool") if peer.returncode == 0 else None
@@ -86,4 +108,5 @@ with stack.Stack() as s:
     check_logs(s)
     check_refusals(s)
     check_promtool(s)
+check_limits()
 print("ok")
