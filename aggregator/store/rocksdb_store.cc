@@ -21,8 +21,8 @@ Result<void> CheckVersion(Engine& engine) {
   if (version) {
     if (*version == kFormatVersion) return {};
     return Fail(ErrorCode::kUnsupported,
-                "store: written in format {}, this program reads format {}", *version,
-                kFormatVersion);
+                "store: written in format {}, this program reads format {}: move the folder away "
+                "or run the program that wrote it", *version, kFormatVersion);
   }
   if (version.error().code != ErrorCode::kNotFound) return std::unexpected(version.error());
   rocksdb::WriteBatch batch;
