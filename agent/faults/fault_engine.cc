@@ -78,8 +78,13 @@ Result<void> FaultEngine::Impl::Open() {
   }
   keeper.emplace(options.guardian_program, journal->folder(), view.fs.root(), owner);
   FAULTLINE_TRY(keeper->Start(*lease));
-  host.protected_pids.push_back(static_cast<uint32_t>(keeper->pid()));
+  ProtectOurselves();
   return {};
+}
+
+void FaultEngine::Impl::ProtectOurselves() {
+  host.protected_pids = {static_cast<uint32_t>(getpid())};
+  for (const uint32_t pid : keeper->pids()) host.protected_pids.push_back(pid);
 }
 
 void FaultEngine::Impl::RecoverLeftOvers(const FaultJournal::Contents& contents) {
@@ -156,7 +161,7 @@ void FaultEngine::Impl::Tick() {
   }
   if (keeper) {
     keeper->Check(*lease, now);
-    host.protected_pids.back() = static_cast<uint32_t>(std::max(keeper->pid(), 0));
+    ProtectOurselves();
   }
   ReapWorkers();
   LookForReturnedTargets();

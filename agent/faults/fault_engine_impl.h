@@ -59,6 +59,7 @@ struct FaultEngine::Impl {
   Result<void> Open();
   void RecoverLeftOvers(const FaultJournal::Contents& contents);
   void SweepLeftOvers();
+  void ProtectOurselves();
   // ---- The engine's thread ---------------------------------------------------------------------
   void Run();
   int64_t SleepNs() const;

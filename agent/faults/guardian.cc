@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <optional>
 
@@ -25,6 +26,7 @@ namespace {
 constexpr int kLeaseFd = 3;
 constexpr int kAttemptsBeforeResidue = 5;
 constexpr int64_t kRetryNs = 500 * kNsPerMs;
+constexpr int kUnwatchedMs = 500;  // how often to look where nothing tells of changes
 
 class OwnedFd {
  public:
@@ -51,17 +53,26 @@ class Guardian {
         catalogue_(catalogue) {}
 
   // Recovers what is due; the steady time of the next thing to do, if any. Sets `pending` when
-  // faults of our agent are still in force.
+  // faults of our agent are, or may be, still in force.
   std::optional<int64_t> Pass(bool agent_dead, bool& pending) {
     std::optional<int64_t> next;
-    pending = false;
+    pending = true;
     const auto contents = journal_.LoadAll();
-    if (!contents) return Now() + kRetryNs;
+    if (!contents) {
+      // A journal that is gone for good tells of nothing to undo, nor will it.
+      pending = contents.error().code != ErrorCode::kNotFound;
+      return Now() + kRetryNs;
+    }
+    pending = false;
+    if (agent_dead && dead_since_ns_ == 0) dead_since_ns_ = Now();
     const bool halted = journal_.Halted();
     for (const v1::FaultJournalEntry& entry : contents->entries) {
       if (entry.phase() == v1::FAULT_JOURNAL_PHASE_DONE || entry.owner() != options_.owner)
         continue;
-      const int64_t due = agent_dead ? Now() : halted ? HaltedDueAt() : DueAt(entry);
+      const int64_t due = (agent_dead ? dead_since_ns_
+                           : halted   ? HaltedDueAt()
+                                      : DueAt(entry)) +
+                          options_.rank * kSecondGraceNs;
       if (due > Now() || !Recover(entry, agent_dead)) {
         pending = true;
         const int64_t wake = std::max(due, Now() + (due > Now() ? 0 : kRetryNs));
@@ -110,6 +121,7 @@ class Guardian {
   const std::span<const FaultRow> catalogue_;
   std::map<std::string, int> attempts_;
   int64_t halted_since_ns_ = 0;
+  int64_t dead_since_ns_ = 0;
 };
 
 void IgnoreSignals() {
@@ -127,13 +139,18 @@ void Drain(int fd) {
 }  // namespace
 
 Result<GuardianOptions> ReadGuardianArguments(int argc, char** argv) {
-  if (argc != 7) return Fail(ErrorCode::kInvalidArgument, "started by faultline-agent only");
+  if (argc != 8) return Fail(ErrorCode::kInvalidArgument, "started by faultline-agent only");
   const auto pid = ParseUint(argv[4]);
   const auto fd = ParseInt(argv[6]);
-  if (!pid || *pid == 0 || !fd)
-    return Fail(ErrorCode::kInvalidArgument, "bad process id or descriptor");
-  return GuardianOptions{argv[2], argv[3], static_cast<uint32_t>(*pid), argv[5],
-                         static_cast<int>(*fd)};
+  const auto rank = ParseInt(argv[7]);
+  if (!pid || *pid == 0 || !fd || !rank || *rank < 0 || *rank >= kGuardians)
+    return Fail(ErrorCode::kInvalidArgument, "bad process id, descriptor or rank");
+  return GuardianOptions{argv[2],
+                         argv[3],
+                         static_cast<uint32_t>(*pid),
+                         argv[5],
+                         static_cast<int>(*fd),
+                         static_cast<int>(*rank)};
 }
 
 Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> catalogue) {
@@ -149,10 +166,13 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
   FAULTLINE_ASSIGN(FaultJournal journal, FaultJournal::Open(options.journal_folder));
   FAULTLINE_ASSIGN(Lease lease, Lease::Attach(options.lease_fd));
   const OwnedFd changes(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (changes.get() < 0 || inotify_add_watch(changes.get(), options.journal_folder.c_str(),
-                                             IN_MOVED_TO | IN_CREATE) < 0) {
-    return FailErrno(errno, "watch {}", options.journal_folder);
-  }
+  // The node may have none left (fs.inotify.max_user_instances): that is no reason not to guard.
+  const bool watched =
+      changes.get() >= 0 && inotify_add_watch(changes.get(), options.journal_folder.c_str(),
+                                              IN_MOVED_TO | IN_CREATE) >= 0;
+  if (!watched)
+    spdlog::warn("guardian: {} cannot be watched ({}); looking every {} ms", options.journal_folder,
+                 strerror(errno), kUnwatchedMs);
   const OwnedFd agent(static_cast<int>(syscall(SYS_pidfd_open, options.agent_pid, 0)));
   // Still our parent: the descriptor means the agent and nobody who came after it.
   bool agent_dead = agent.get() < 0 || getppid() != static_cast<pid_t>(options.agent_pid);
@@ -162,10 +182,11 @@ Result<void> Guard(const GuardianOptions& options, std::span<const FaultRow> cat
     const std::optional<int64_t> next = guardian.Pass(agent_dead, pending);
     if (agent_dead && !pending) return {};
     pollfd events[2] = {{changes.get(), POLLIN, 0}, {agent_dead ? -1 : agent.get(), POLLIN, 0}};
-    int timeout_ms = -1;
+    int timeout_ms = watched ? -1 : kUnwatchedMs;
     if (next) {
       const int64_t left_ns = std::max<int64_t>(*next - clock.SteadyNs(), 0);
-      timeout_ms = static_cast<int>(std::min<int64_t>(left_ns / kNsPerMs + 1, 60'000));
+      const int64_t longest_ms = watched ? 60'000 : kUnwatchedMs;
+      timeout_ms = static_cast<int>(std::min(left_ns / kNsPerMs + 1, longest_ms));
     }
     if (poll(events, 2, timeout_ms) < 0 && errno != EINTR) return FailErrno(errno, "poll");
     if (events[0].revents != 0) Drain(changes.get());
@@ -182,7 +203,22 @@ GuardianKeeper::GuardianKeeper(std::string program, std::string journal_folder,
 
 GuardianKeeper::~GuardianKeeper() = default;
 
+std::vector<uint32_t> GuardianKeeper::pids() const {
+  std::vector<uint32_t> pids;
+  for (const Kept& one : kept_) {
+    if (one.pid > 0) pids.push_back(static_cast<uint32_t>(one.pid));
+  }
+  return pids;
+}
+
 Result<void> GuardianKeeper::Start(const Lease& lease) {
+  for (size_t rank = 0; rank < kept_.size(); ++rank) {
+    FAULTLINE_ASSIGN(kept_[rank].pid, StartOne(lease, rank));
+  }
+  return {};
+}
+
+Result<pid_t> GuardianKeeper::StartOne(const Lease& lease, size_t rank) const {
   if (access(program_.c_str(), X_OK) != 0)
     return FailErrno(errno, "the guardian's program {}", program_);
   std::vector<std::string> words = {program_,
@@ -191,7 +227,8 @@ Result<void> GuardianKeeper::Start(const Lease& lease) {
                                     host_root_,
                                     std::to_string(getpid()),
                                     owner_,
-                                    std::to_string(kLeaseFd)};
+                                    std::to_string(kLeaseFd),
+                                    std::to_string(rank)};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -218,19 +255,22 @@ Result<void> GuardianKeeper::Start(const Lease& lease) {
     _exit(127);
   }
   if (pid < 0) return FailErrno(errno, "fork the guardian");
-  pid_ = pid;
-  return {};
+  return pid;
 }
 
 void GuardianKeeper::Check(const Lease& lease, int64_t now_steady_ns) {
-  if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0) return;
-  if (now_steady_ns < next_start_ns_) return;
-  next_start_ns_ = now_steady_ns + kNsPerSecond;
-  ++restarts_;
-  spdlog::warn("the guardian has ended; starting it again");
-  if (const auto started = Start(lease); !started) {
-    pid_ = -1;
-    if (LogAllowed("guardian/start")) spdlog::error("{}", started.error().message);
+  for (size_t rank = 0; rank < kept_.size(); ++rank) {
+    Kept& one = kept_[rank];
+    if (one.pid > 0 && waitpid(one.pid, nullptr, WNOHANG) == 0) continue;
+    one.pid = -1;
+    if (now_steady_ns < one.next_start_ns) continue;
+    one.next_start_ns = now_steady_ns + kNsPerSecond;
+    spdlog::warn("a guardian has ended; starting it again");
+    if (const auto started = StartOne(lease, rank)) {
+      one.pid = *started;
+    } else if (LogAllowed("guardian/start")) {
+      spdlog::error("{}", started.error().message);
+    }
   }
 }
 

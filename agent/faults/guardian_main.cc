@@ -1,5 +1,5 @@
-// faultline-guardian: three small programs in one file on disk. --guard watches over the faults of an
-// agent (guardian.h);
+// faultline-guardian: three small programs in one file on disk. --guard watches over the faults of
+// an agent (guardian.h);
 // --worker is a stress worker (stress_worker.h), --serve the living part of a fault
 // (fault_service.h). The agent starts both; people do not.
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include "agent/faults/fault_service.h"
 #include "agent/faults/guardian.h"
 #include "agent/faults/stress_worker.h"
+#include "common/log.h"
 
 int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
     std::fputs("faultline-guardian is started by faultline-agent\n", stderr);
     return role == "--help" || role == "--version" ? 0 : 2;
   }
+  (void)faultline::SetUpLog("info", "text");
   const auto options = faultline::ReadGuardianArguments(argc, argv);
   const auto guarded = options ? faultline::Guard(*options, faultline::FaultCatalogue())
                                : std::unexpected(options.error());

@@ -186,6 +186,10 @@ Result<void> ReadWhat(const FaultSpec& spec, NetworkAsked& asked) {
     asked.peak_bytes_per_s = spec.RateBytesPerS("peakrate");
     if (asked.peak_bytes_per_s > 0 && asked.peak_bytes_per_s < asked.rate_bytes_per_s)
       return Fail(ErrorCode::kInvalidArgument, "parameters.peakrate: is below the rate");
+    asked.min_burst_bytes = static_cast<double>(spec.Bytes("minburst"));
+    if (asked.min_burst_bytes > 0 && asked.peak_bytes_per_s == 0)
+      return Fail(ErrorCode::kInvalidArgument,
+                  "parameters.minburst: is the bucket of a peakrate, and none is asked for");
   }
   const double most =
       std::max({asked.loss.percent, asked.duplicate.percent, asked.corrupt.percent});

@@ -40,6 +40,7 @@ struct NetworkAsked {
   double limit_bytes = 0;       // what may wait
   double buffer_bytes = 0;      // what may pass at once
   double peak_bytes_per_s = 0;  // how fast that much passes; 0: at once
+  double min_burst_bytes = 0;   // what may pass at once even so; at least a packet
   bool answers_dns = false;
 
   bool NeedsDetour() const {

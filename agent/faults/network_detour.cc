@@ -276,10 +276,14 @@ std::optional<int64_t> DetourSchedule::Release(int64_t now_ns, size_t bytes) {
     return std::nullopt;
   busy_until_ns_ = until_ns;
   int64_t release_ns = std::max(at_ns, until_ns);
-  if (asked_.peak_bytes_per_s > 0) {
+  if (asked_.peak_bytes_per_s > 0) {  // a second bucket behind the first
+    const double size = static_cast<double>(bytes);
+    const auto peak_ns = [&](double many) {
+      return static_cast<int64_t>(many * 1e9 / asked_.peak_bytes_per_s);
+    };
+    const int64_t full_ns = release_ns - peak_ns(std::max(asked_.min_burst_bytes, size));
+    peak_until_ns_ = std::max(peak_until_ns_, full_ns) + peak_ns(size);
     release_ns = std::max(release_ns, peak_until_ns_);
-    peak_until_ns_ = release_ns + static_cast<int64_t>(static_cast<double>(bytes) * 1e9 /
-                                                       asked_.peak_bytes_per_s);
   }
   return release_ns;
 }

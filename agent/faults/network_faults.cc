@@ -49,7 +49,7 @@ constexpr ParameterRow kBandwidthRows[] = {
     {"limit", ParameterKind::kBytes, "2097152", "bytes that may wait", false, 1, 1e9},
     {"buffer", ParameterKind::kBytes, "20000", "bytes that may pass at once", false, 1, 1e9},
     {"peakrate", ParameterKind::kRate, {}, "how fast the bucket may be emptied", false, 125, 1e11},
-    {"minburst", ParameterKind::kBytes, {}, "bucket of the peak rate", false, 1, 1e9},
+    {"minburst", ParameterKind::kBytes, {}, "what may pass at once at the peak rate", false, 1, 1e9},
 };
 constexpr ParameterRow kRateRows[] = {
     {"rate", ParameterKind::kRate, {}, "bytes per second that pass: 1mbit, 1mbps", true, 125, 1e11},

@@ -3,15 +3,36 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/faults/fault_engine.h"
+#include "agent/faults/guardian.h"
+#include "agent/faults/process_identity.h"
+#include "common/text.h"
 #include "tests/support/fault_victim.h"
 
 namespace faultline {
+
+// The guardians that live, in the order of their ranks.
+inline std::vector<pid_t> GuardiansOf(const HostView& host, pid_t agent) {
+  std::map<std::string, pid_t> by_rank;
+  for (const uint32_t pid : ListProcesses(host)) {
+    const auto stat = ReadLiveProcess(host, pid);
+    if (!stat || stat->parent != static_cast<uint32_t>(agent)) continue;
+    // One that has ended, or is not loaded yet, has no such words.
+    const std::string text = host.fs.Read(fmt::format("/proc/{}/cmdline", pid)).value_or("");
+    const auto words = Split(text, '\0');
+    if (words.size() > 7 && words[1] == "--guard")
+      by_rank[std::string(words[7])] = static_cast<pid_t>(pid);
+  }
+  std::vector<pid_t> guardians;
+  for (const auto& [rank, pid] : by_rank) guardians.push_back(pid);
+  return guardians;
+}
 
 class FaultEngineRun {
  public:

@@ -52,12 +52,8 @@ void ReadGroup(FieldReader& spec, std::string_view group, json::object& to,
       });
     } else if (group == "bandwidth") {
       MoveTexts(reader, {"rate", "limit", "buffer"}, to, prefix);
-      // 0 is what leaves them out.
-      for (const std::string_view name : {"peakrate", "minburst"}) {
-        const json::value* value = reader.Any(name);
-        if (value != nullptr && TextOf(*value) != "0")
-          reader.Refuse(name, "cannot be honoured: there is one rate and one buffer");
-      }
+      for (const std::string_view name : {"peakrate", "minburst"})
+        MoveUnlessZero(reader, name, to, prefix);
     } else if (group == "rate") {
       MoveTexts(reader, {"rate"}, to, prefix);
     } else {
@@ -501,6 +497,12 @@ void MoveTexts(FieldReader& from, std::initializer_list<std::string_view> names,
       to[path] = json::string(TextOf(*value));
     }
   }
+}
+
+void MoveUnlessZero(FieldReader& from, std::string_view name, json::object& to,
+                    const std::string& prefix) {
+  const json::value* value = from.Any(name);
+  if (value != nullptr && TextOf(*value) != "0") MoveTexts(from, {name}, to, prefix);
 }
 
 void RefuseFilled(FieldReader& from, std::string_view name, std::string_view reason) {

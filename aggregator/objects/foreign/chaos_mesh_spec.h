@@ -44,6 +44,9 @@ Result<void> ReadAttack(const std::string& kind, FieldReader& body, TranslatedCh
 // Moves the named fields as text: nested objects become a.b, lists stay JSON.
 void MoveTexts(FieldReader& from, std::initializer_list<std::string_view> names,
                boost::json::object& to, const std::string& prefix = "");
+// The same for one number that means nothing when it is 0.
+void MoveUnlessZero(FieldReader& from, std::string_view name, boost::json::object& to,
+                    const std::string& prefix = "");
 // Refuses the field unless it is absent or empty.
 void RefuseFilled(FieldReader& from, std::string_view name, std::string_view reason);
 std::string TextOf(const boost::json::value& value);

@@ -122,8 +122,8 @@ void ReadNetwork(FieldReader& body, TranslatedChaos& to) {
     Default(parameters, "direction", "both");
   } else if (action == "bandwidth") {
     MoveTexts(body, {"rate", "limit", "buffer"}, parameters);
-    RefuseFilled(body, "peakrate", "cannot be honoured: there is one rate");
-    RefuseFilled(body, "minburst", "cannot be honoured: there is one buffer");
+    for (const std::string_view name : {"peakrate", "minburst"})
+      MoveUnlessZero(body, name, parameters);
   } else {
     return Unknown(body, "network", action);
   }

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace faultline {
 namespace {
 
@@ -71,6 +74,27 @@ TEST(DetourSchedule, RateHoldsAfterTheBucketAndDropsBeyondTheLimit) {
   EXPECT_NEAR(static_cast<double>(passed), 111, 1);
   EXPECT_NEAR(static_cast<double>(last) / kMs, 1101, 1.1);
   EXPECT_EQ(passed + dropped, 500u);
+}
+
+// A full bucket of 20,000 bytes empties at ten times the rate, its first `minburst` bytes at once.
+TEST(DetourSchedule, PeakRateBoundsHowTheBucketIsEmptied) {
+  for (const double min_burst : {0.0, 5000.0}) {
+    NetworkAsked asked;
+    asked.rate_bytes_per_s = 1e6;
+    asked.buffer_bytes = 20'000;
+    asked.limit_bytes = 1e6;
+    asked.peak_bytes_per_s = 1e7;
+    asked.min_burst_bytes = min_burst;
+    DetourSchedule schedule(asked, 1);
+    const int64_t now = 1000 * kMs;
+    std::vector<int64_t> waits;
+    for (int i = 0; i < 40; ++i) waits.push_back(*schedule.Release(now, 1000) - now);
+    EXPECT_EQ(std::count(waits.begin(), waits.end(), 0), min_burst == 0 ? 1 : 5);
+    // 1,000 bytes take 0.1 ms at the peak and 1 ms at the rate.
+    const double behind_burst = (20'000 - std::max(min_burst, 1000.0)) / 1e7 * 1e3;
+    EXPECT_NEAR(static_cast<double>(waits[19]) / kMs, behind_burst, 0.001) << min_burst;
+    EXPECT_NEAR(static_cast<double>(waits[39]) / kMs, 20, 0.001) << min_burst;
+  }
 }
 
 TEST(DetourSchedule, ReorderLetsOneOfSoManyGoAhead) {
