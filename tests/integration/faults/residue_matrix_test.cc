@@ -131,7 +131,10 @@ class ResidueMatrix : public testing::Test {
     } else {
       const pid_t agent = StartAgent(row, uid, ending != "killed_before_inject", trouble);
       if (ending == "killed_before_inject") usleep(300'000);
-      const std::vector<pid_t> guardians = GuardiansOf(view, agent);
+      std::vector<pid_t> guardians;
+      // A fault may be in force before they are loaded.
+      if (ending == "guardian_dies" || ending == "power_cut")
+        Eventually(5000, [&] { return (guardians = GuardiansOf(view, agent)).size() == kGuardians; });
       if (ending == "guardian_dies" && guardians.empty()) trouble = "there is no guardian";
       if (ending == "guardian_dies" && !guardians.empty())
         kill(guardians[turn % guardians.size()], SIGKILL);
