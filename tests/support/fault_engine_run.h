@@ -17,8 +17,10 @@
 
 namespace faultline {
 
-// The guardians that live, in the order of their ranks.
-inline std::vector<pid_t> GuardiansOf(const HostView& host, pid_t agent) {
+// The guardians that live, in the order of their ranks. `journal`: of that folder only, where one
+// process has been several agents.
+inline std::vector<pid_t> GuardiansOf(const HostView& host, pid_t agent,
+                                      std::string_view journal = {}) {
   std::map<std::string, pid_t> by_rank;
   for (const uint32_t pid : ListProcesses(host)) {
     const auto stat = ReadLiveProcess(host, pid);
@@ -26,7 +28,7 @@ inline std::vector<pid_t> GuardiansOf(const HostView& host, pid_t agent) {
     // One that has ended, or is not loaded yet, has no such words.
     const std::string text = host.fs.Read(fmt::format("/proc/{}/cmdline", pid)).value_or("");
     const auto words = Split(text, '\0');
-    if (words.size() > 7 && words[1] == "--guard")
+    if (words.size() > 7 && words[1] == "--guard" && (journal.empty() || words[2] == journal))
       by_rank[std::string(words[7])] = static_cast<pid_t>(pid);
   }
   std::vector<pid_t> guardians;

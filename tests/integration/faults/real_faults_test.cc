@@ -271,8 +271,10 @@ TEST_F(RealFaults, GuardiansSleepWhenNothingIsInForce) {
   FaultEngineRun run(Options(), host, victim->mounts());
   ASSERT_TRUE(run.engine().Start());
   std::vector<pid_t> guardians;
-  ASSERT_TRUE(Eventually(
-      5000, [&] { return (guardians = GuardiansOf(host, getpid())).size() == kGuardians; }));
+  const std::string journal = state.root() + "/faults";
+  ASSERT_TRUE(Eventually(5000, [&] {
+    return (guardians = GuardiansOf(host, getpid(), journal)).size() == kGuardians;
+  }));
   const auto switches = [&] {
     long sum = 0;
     for (const pid_t guardian : guardians) {
