@@ -5,7 +5,9 @@
 // process that asks the kernel directly, or that starts later by exec, keeps the true time.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,9 +203,26 @@ bool HasPage(const HostView& host, const Patch& patch) {
   });
 }
 
+// One patches at a time on this node: two that stop the same process in turns undo each other's
+// half. A name that the kernel gives up with its owner, however that ends. Who waits for too long
+// goes on: a fault that stays is worse.
+void WaitForTurn() {
+  constexpr std::string_view kName("\0faultline-clock-offset", 23);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  std::ranges::copy(kName, address.sun_path);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + kName.size());
+  const int name = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  for (int i = 0; i < 5000; ++i) {
+    if (bind(name, reinterpret_cast<const sockaddr*>(&address), size) == 0 || errno != EADDRINUSE)
+      return;
+    usleep(1000);
+  }
+}
+
 // A process that stands still in the middle of a call of ours must be let go as it was, whatever
 // happens to us: so this is done by a child that outlives the SIGKILL of its parent. If the parent
-// is gone when the work is done, `undo` follows: whoever recovers may have come before us.
+// is gone when the work is done, `undo` follows. Whoever recovers waits for its turn, and so comes
+// after us.
 Result<int64_t> InOwnProcess(const std::function<Result<int64_t>()>& work,
                              const std::function<void()>& undo) {
   int ends[2];
@@ -215,6 +234,7 @@ Result<int64_t> InOwnProcess(const std::function<Result<int64_t>()>& work,
     // Locks of the journal are shared with whoever has their descriptors.
     close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
     close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
+    WaitForTurn();
     const auto result = getppid() == parent ? work() : Fail(ErrorCode::kUnavailable, "too late");
     if (getppid() != parent) undo();
     const std::string text =
@@ -241,13 +261,14 @@ Result<int64_t> InOwnProcess(const std::function<Result<int64_t>()>& work,
 
 // Stopped at a place where nothing that changes is being executed.
 Result<StoppedProcess> StopOutside(const HostView& host, const Patch& patch) {
-  for (int i = 0; i < 200; ++i) {
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    // Let go for a moment, or it is stopped where it was before.
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1 + i % 3));
     auto stopped = StoppedProcess::Stop(host, patch.process.pid);
     // Somebody else has just stopped it: another call of ours, or a debugger.
-    if (!stopped && stopped.error().code == ErrorCode::kPermissionDenied && i < 199) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (!stopped && stopped.error().code == ErrorCode::kPermissionDenied && i < kTries - 1)
       continue;
-    }
     if (!stopped) return std::unexpected(stopped.error());
     StoppedProcess process = *std::move(stopped);
     FAULTLINE_ASSIGN(bool inside, process.AnyThreadIn(patch.page, patch.page + kPageBytes));
@@ -371,7 +392,10 @@ class ClockOffset final : public Fault {
       FAULTLINE_TRY(ApplyAll(plan, host, mask));
       return 0;
     };
-    FAULTLINE_TRY(InOwnProcess(work, [&] { (void)Undo(plan, host); }));
+    const auto undo = [&] {
+      for (int i = 0; i < 20 && !Undo(plan, host); ++i) usleep(50'000);
+    };
+    FAULTLINE_TRY(InOwnProcess(work, undo));
     return {};
   }
 

@@ -225,10 +225,11 @@ Result<void> StoppedProcess::RunUntilStop(pid_t thread, int request, const user_
     const int number = WSTOPSIG(*status);
     if (ptrace(PTRACE_GETREGS, thread, nullptr, &to) != 0)
       done = FailErrno(errno, "registers of thread {}", thread);
-    const bool arrived =
-        request == PTRACE_SINGLESTEP ? number == SIGTRAP : number == SIGSEGV && to.rip == 0;
+    // A stop that was asked for earlier, by us or by a tracer that has died, may come first.
+    const bool arrived = request == PTRACE_SINGLESTEP ? number == SIGTRAP && to.rip != from.rip
+                                                      : number == SIGSEGV && to.rip == 0;
     if (arrived || !done) break;
-    if (*status >> 16 == 0) signals_.emplace_back(thread, number);
+    if (*status >> 16 == 0 && number != SIGTRAP) signals_.emplace_back(thread, number);
     if (i == 99 || (number == SIGSEGV && request != PTRACE_SINGLESTEP))
       done = Fail(ErrorCode::kInternal, "thread {} did not come back", thread);
     if (!done) break;
