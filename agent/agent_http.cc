@@ -15,6 +15,7 @@
 #include <boost/beast/http.hpp>
 
 #include "common/log.h"
+#include "common/loopback.h"
 
 namespace faultline {
 
@@ -55,11 +56,26 @@ struct AgentHttp::Impl {
     return given.starts_with(kScheme) && options.authorize(given.substr(kScheme.size()));
   }
 
+  // Where all may come, a page elsewhere on the web may make a browser come: its name for us is not
+  // a local one.
+  bool IsForeign(const Request& request) const {
+    const auto local = [&](http::field field) {
+      std::string_view value(request[field].data(), request[field].size());
+      for (const std::string_view scheme : {"http://", "https://"}) {
+        if (value.starts_with(scheme)) value.remove_prefix(scheme.size());
+      }
+      return value.empty() || IsLoopback(value);
+    };
+    return !options.authorize && !(local(http::field::host) && local(http::field::origin));
+  }
+
   // What can be said without the body; nullopt for a receiver's.
   std::optional<Page> Answer(const Request& request, const std::string& path) const {
     const bool get = request.method() == http::verb::get || request.method() == http::verb::head;
     const auto at = options.pages.find(path);
     const bool receives = options.receivers.contains(path);
+    if (IsForeign(request))
+      return Page{.status = 403, .body = "only local names are answered (Host, Origin)\n"};
     if (!MayCome(request, path)) return Page{.status = 401, .body = "a bearer token is needed\n"};
     if (get && at != options.pages.end()) return at->second();
     if (receives && request.method() == http::verb::post) return std::nullopt;

@@ -1,12 +1,11 @@
 #include "agent/otlp_receiver.h"
 
-#include <fstream>
 #include <thread>
 
 #include "agent/agent_http.h"
 #include "agent/otlp/export_request.h"
 #include "common/bounded_queue.h"
-#include "common/loopback.h"
+#include "common/token.h"
 
 namespace faultline {
 namespace {
@@ -34,15 +33,6 @@ Page Refusal(int status, std::string_view message, otlp::Encoding encoding) {
           .content_type = std::string(otlp::ContentType(encoding)),
           .body = otlp::EncodeRefusal(status, message, encoding),
           .retry_after_s = status == 503 ? kRetryAfterS : 0};
-}
-
-// Takes the same time whatever the text is.
-bool SameText(std::string_view a, std::string_view b) {
-  unsigned char difference = a.size() != b.size();
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i] ^ (b.empty() ? 0 : b[i % b.size()]));
-  }
-  return difference == 0;
 }
 
 }  // namespace
@@ -122,17 +112,9 @@ Result<std::unique_ptr<OtlpReceiver>> OtlpReceiver::Start(const v1::OtlpConfig& 
   options.max_body_bytes = config.max_body_bytes();
   options.max_connections = kMaxConnections;
   if (!config.token_file().empty()) {
-    std::ifstream in(config.token_file());
-    std::string token;
-    if (!std::getline(in, token) || token.empty()) {
-      return Fail(ErrorCode::kInvalidArgument, "otlp.token_file: {} cannot be read or is empty",
-                  config.token_file());
-    }
-    options.authorize = [token](std::string_view given) { return SameText(given, token); };
-  } else if (!IsLoopback(config.listen())) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "otlp.listen: {} is not this machine's own address: set otlp.token_file first",
-                config.listen());
+    FAULTLINE_ASSIGN(const std::string token,
+                     ReadTokenFile("otlp.token_file", config.token_file()));
+    options.authorize = [token](std::string_view given) { return SameToken(given, token); };
   }
   auto impl = std::make_shared<Impl>(loop, clock, std::move(keep), config.max_body_bytes());
   for (const std::string_view path : {otlp::kMetricsPath, otlp::kLogsPath, otlp::kTracesPath}) {

@@ -21,7 +21,7 @@ class OtlpReceiver {
   // the loop.
   using Keep = std::function<Result<void>(v1::OtlpRequest&& request, uint64_t items)>;
 
-  // Loop and clock outlive it. kInvalidArgument: a `listen` beyond loopback without a token.
+  // Loop and clock outlive it. What `config` may say is checked where it is read.
   static Result<std::unique_ptr<OtlpReceiver>> Start(const v1::OtlpConfig& config, EventLoop* loop,
                                                      const Clock* clock, Keep keep);
   ~OtlpReceiver();

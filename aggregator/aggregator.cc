@@ -29,6 +29,7 @@
 #include "aggregator/store/store.h"
 #include "common/log.h"
 #include "common/self_metrics.h"
+#include "common/token.h"
 #include "common/zmq_transport.h"
 
 namespace faultline {
@@ -53,10 +54,7 @@ Result<std::unique_ptr<ChangeSender>> MakeWebhook(const v1::AggregatorConfig& co
   if (webhook.url().empty()) return std::unique_ptr<ChangeSender>();
   std::string token;
   if (!webhook.token_file().empty()) {
-    std::ifstream in(webhook.token_file());
-    if (!std::getline(in, token) || token.empty()) {
-      return Fail(ErrorCode::kInvalidArgument, "checks.webhook.token_file: {} cannot be read or is empty", webhook.token_file());
-    }
+    FAULTLINE_ASSIGN(token, ReadTokenFile("checks.webhook.token_file", webhook.token_file()));
   }
   HttpCall call;
   call.url = webhook.url();

@@ -3,13 +3,13 @@
 // that make no sense are named.
 #include "common/config_defaults.h"
 
-#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <climits>
 
 #include "common/clock.h"
+#include "common/loopback.h"
 #include "common/text.h"
 
 namespace faultline {
@@ -71,20 +71,13 @@ Result<HostAndPort> SplitAddress(std::string_view key, std::string_view address)
   return split;
 }
 
-bool IsLoopback(std::string_view host) {
-  in_addr address{};
-  if (inet_pton(AF_INET, std::string(host).c_str(), &address) == 1)
-    return ntohl(address.s_addr) >> 24 == 127;
-  return host == "localhost" || host == "::1";
-}
-
 // tcp://host:port, on this machine or with CURVE keys.
 Result<void> CheckEndpoint(std::string_view key, std::string_view endpoint,
                            const v1::SecurityConfig& security) {
   constexpr std::string_view kScheme = "tcp://";
   if (!endpoint.starts_with(kScheme)) return Wrong(key, "`{}` is not tcp://host:port", endpoint);
   FAULTLINE_ASSIGN(const HostAndPort split, SplitAddress(key, endpoint.substr(kScheme.size())));
-  if (!IsLoopback(split.host) && security.keys().empty()) {
+  if (!IsLoopbackHost(split.host) && security.keys().empty()) {
     return Wrong(key,
                  "`{}` is not on this machine and security.keys is not set: make keys with "
                  "`faultline keys init`",
@@ -93,12 +86,21 @@ Result<void> CheckEndpoint(std::string_view key, std::string_view endpoint,
   return {};
 }
 
+Result<void> FillOtlp(v1::OtlpConfig* otlp) {
+  otlp->set_max_body_bytes(Or<uint64_t>(otlp->max_body_bytes(), 3 * kMiB));
+  if (otlp->listen().empty()) return {};
+  FAULTLINE_ASSIGN(const HostAndPort split, SplitAddress("otlp.listen", otlp->listen()));
+  if (IsLoopbackHost(split.host) || !otlp->token_file().empty()) return {};
+  return Wrong("otlp.listen", "`{}` can be reached from other machines and otlp.token_file is not set",
+               otlp->listen());
+}
+
 Result<void> FillHttp(v1::HttpConfig* http, std::string_view listen,
                       const v1::SecurityConfig& security) {
   Default(http->mutable_listen(), listen);
   http->set_max_body_bytes(Or<uint64_t>(http->max_body_bytes(), 32 * kMiB));
   FAULTLINE_ASSIGN(const HostAndPort split, SplitAddress("http.listen", http->listen()));
-  if (!IsLoopback(split.host) && security.tokens().empty()) {
+  if (!IsLoopbackHost(split.host) && security.tokens().empty()) {
     return Wrong("http.listen",
                  "`{}` can be reached from other machines and security.tokens is not set",
                  http->listen());
@@ -331,7 +333,7 @@ Result<void> FillDefaults(v1::AgentConfig* config) {
   FAULTLINE_TRY(FillFaults(config->mutable_faults()));
   FAULTLINE_TRY(FillChecks(config->mutable_checks()));
   FAULTLINE_TRY(FillLog(config->mutable_log()));
-  config->mutable_otlp()->set_max_body_bytes(Or<uint64_t>(config->otlp().max_body_bytes(), 3 * kMiB));
+  FAULTLINE_TRY(FillOtlp(config->mutable_otlp()));
   FillEnabled(config->mutable_spool());
   config->mutable_spool()->set_max_bytes(Or<uint64_t>(config->spool().max_bytes(), 512 * kMiB));
   return {};

@@ -6,6 +6,7 @@
 
 #include "aggregator/api/form.h"
 #include "common/gzip.h"
+#include "common/loopback.h"
 #include "aggregator/api/status.h"
 #include "common/log.h"
 #include "common/self_metrics.h"
@@ -23,13 +24,7 @@ constexpr std::array<std::string_view, 7> kMethods = {"GET",   "HEAD",   "POST",
 bool IsLocalName(std::string_view authority) {
   if (authority.starts_with("http://")) authority.remove_prefix(7);
   if (authority.starts_with("https://")) authority.remove_prefix(8);
-  std::string_view host = authority;
-  if (host.starts_with('[')) {
-    host = host.substr(1, host.find(']') == std::string_view::npos ? 0 : host.find(']') - 1);
-  } else {
-    host = host.substr(0, host.find(':'));
-  }
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  return IsLoopback(authority);
 }
 
 std::string_view MediaType(std::string_view content_type) {

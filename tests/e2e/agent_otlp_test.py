@@ -17,8 +17,8 @@ RESOURCE = {"attributes": [{"key": "service.name", "value": {"stringValue": "sho
 COUNT = 20
 
 
-def post(address, path, body, kind="application/json", encoding=None, token=None):
-    headers = {"Content-Type": kind}
+def post(address, path, body, kind="application/json", encoding=None, token=None, more=None):
+    headers = {"Content-Type": kind, **(more or {})}
     if encoding:
         headers["Content-Encoding"] = encoding
     if token:
@@ -85,6 +85,8 @@ def refusals(stack, address):
     bomb = gzip.compress(b" " * (64 << 20))
     assert post(address, "/v1/logs", bomb, encoding="gzip")[0] == 413
     assert post(address, "/v1/profiles", b"{}")[0] == 404
+    for foreign in ({"Host": "127.evil.example"}, {"Origin": "https://evil.example"}):
+        assert post(address, "/v1/logs", b"{}", more=foreign)[0] == 403, foreign
     status, body, _ = post(address, "/v1/logs", b"x" * (5 << 20))
     assert status == 413, (status, body)
 

@@ -334,6 +334,8 @@ TEST_F(HttpServerTest, WithoutTokensOnlyLocalNamesAndLoopback) {
   EXPECT_THAT(Ask("GET /echo/x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
               StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(Get("/echo/x", "Origin: https://evil.example\r\n"), StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(Ask("GET /echo/x HTTP/1.1\r\nHost: 127.evil.example\r\nConnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(Get("/echo/x", "Origin: http://localhost:8710\r\n"), StartsWith("HTTP/1.1 200"));
   HttpServerOptions everywhere;
   everywhere.listen = "0.0.0.0:0";

@@ -84,6 +84,7 @@ TEST(FillDefaults, OtherMachinesNeedAuthentication) {
   EXPECT_EQ(AgentError({"uplink.endpoint=tcp://10.0.0.1:8711", "security.keys=/k"}), "no error");
   // Names that only look like loopback.
   EXPECT_NE(AggregatorError({"http.listen=127.evil.example:8710"}), "no error");
+  EXPECT_NE(AgentError({"otlp.listen=127.evil.example:4318"}), "no error");
   EXPECT_NE(AggregatorError({"http.listen=127.0.0.1.evil.example:8710"}), "no error");
 }
 
