@@ -6,6 +6,8 @@
 
 namespace faultline {
 
+// Of one digit, in either case; -1 if it is none.
+int HexDigit(char c);
 std::string ToBase64(std::string_view bytes);
 std::string ToHex(std::string_view bytes);
 // Empty if it is no hexadecimal text of whole bytes.

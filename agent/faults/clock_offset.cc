@@ -23,6 +23,7 @@
 
 #include "agent/faults/vdso_patch.h"
 #include "agent/faults/victims.h"
+#include "common/base_n.h"
 #include "common/text.h"
 
 #if defined(__x86_64__)
@@ -126,19 +127,6 @@ Result<uint64_t> ClockMask(const FaultSpec& spec) {
   }
   if (mask == 0) return Fail(ErrorCode::kInvalidArgument, "parameters.clockIds: is empty");
   return mask;
-}
-
-std::string ToHex(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return text;
-}
-
-std::string FromHex(std::string_view text) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    bytes += static_cast<char>(ParseUint(text.substr(i, 2), 16).value_or(0));
-  return bytes;
 }
 
 // One process of the plan: "identity page syscall name=address=bytes …".

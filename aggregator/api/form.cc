@@ -1,18 +1,12 @@
 #include "aggregator/api/form.h"
 
+#include "common/base_n.h"
 #include "common/text.h"
 
 namespace faultline {
 namespace {
 
 constexpr size_t kMaxPathParts = 32;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 
