@@ -3,12 +3,8 @@
 // adds the offset. Takes back: the original bytes, then the page goes. Verify calls the function in
 // the process, as the process itself would, and compares with our own clock. x86-64. Limits: a
 // process that asks the kernel directly, or that starts later by exec, keeps the true time.
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,98 +13,19 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <optional>
 #include <thread>
 
+#include "agent/faults/clock_page.h"
+#include "agent/faults/finished_work.h"
 #include "agent/faults/vdso_patch.h"
 #include "agent/faults/victims.h"
 #include "common/base_n.h"
 #include "common/text.h"
 
-#if defined(__x86_64__)
-// What is copied into the target. Four numbers at its end are filled in: which clocks (a bit each),
-// and the offset in whole seconds, nanoseconds and microseconds above them.
-extern "C" const char faultline_clock_code[];
-extern "C" const char faultline_clock_gettimeofday[];
-extern "C" const char faultline_clock_time[];
-extern "C" const char faultline_clock_numbers[];
-asm(R"(
-.pushsection .rodata
-.balign 16
-.globl faultline_clock_code
-faultline_clock_code:
-  movl $228, %eax
-  syscall
-  testl %eax, %eax
-  jnz 2f
-  movl %edi, %ecx
-  cmpl $63, %ecx
-  ja 2f
-  movq faultline_clock_numbers(%rip), %rdx
-  btq %rcx, %rdx
-  jnc 2f
-  movq faultline_clock_numbers+8(%rip), %rdx
-  addq (%rsi), %rdx
-  movq faultline_clock_numbers+16(%rip), %rcx
-  addq 8(%rsi), %rcx
-  cmpq $1000000000, %rcx
-  jl 1f
-  subq $1000000000, %rcx
-  incq %rdx
-1:
-  movq %rdx, (%rsi)
-  movq %rcx, 8(%rsi)
-2:
-  ret
-.globl faultline_clock_gettimeofday
-faultline_clock_gettimeofday:
-  movl $96, %eax
-  syscall
-  testl %eax, %eax
-  jnz 2f
-  testq %rdi, %rdi
-  jz 2f
-  testb $1, faultline_clock_numbers(%rip)
-  jz 2f
-  movq faultline_clock_numbers+8(%rip), %rdx
-  addq (%rdi), %rdx
-  movq faultline_clock_numbers+24(%rip), %rcx
-  addq 8(%rdi), %rcx
-  cmpq $1000000, %rcx
-  jl 1f
-  subq $1000000, %rcx
-  incq %rdx
-1:
-  movq %rdx, (%rdi)
-  movq %rcx, 8(%rdi)
-2:
-  ret
-.globl faultline_clock_time
-faultline_clock_time:
-  movl $201, %eax
-  syscall
-  testb $1, faultline_clock_numbers(%rip)
-  jz 2f
-  addq faultline_clock_numbers+8(%rip), %rax
-  testq %rdi, %rdi
-  jz 2f
-  movq %rax, (%rdi)
-2:
-  ret
-.balign 8
-.globl faultline_clock_numbers
-faultline_clock_numbers:
-  .quad 0, 0, 0, 0
-.popsection
-)");
-#endif
-
 namespace faultline {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
-constexpr size_t kJumpBytes = 12;
 constexpr std::pair<std::string_view, int> kClocks[] = {
     {"CLOCK_REALTIME", CLOCK_REALTIME}, {"CLOCK_MONOTONIC", CLOCK_MONOTONIC},
     {"CLOCK_PROCESS_CPUTIME_ID", 2},    {"CLOCK_THREAD_CPUTIME_ID", 3},
@@ -177,7 +94,7 @@ std::vector<Patch> Patches(const FaultPlan& plan) {
 uint64_t FreePage(const std::vector<MemoryRange>& ranges) {
   for (uint64_t at = 0x600000000000; at < 0x7e0000000000; at += 0x1000000000) {
     const bool used = std::any_of(ranges.begin(), ranges.end(), [&](const MemoryRange& range) {
-      return at + kPageBytes > range.begin && at < range.end;
+      return at + kClockPageBytes > range.begin && at < range.end;
     });
     if (!used) return at;
   }
@@ -189,62 +106,6 @@ bool HasPage(const HostView& host, const Patch& patch) {
   return std::any_of(ranges.begin(), ranges.end(), [&](const MemoryRange& range) {
     return range.begin <= patch.page && patch.page < range.end;
   });
-}
-
-// One patches at a time on this node: two that stop the same process in turns undo each other's
-// half. A name that the kernel gives up with its owner, however that ends. Who waits for too long
-// goes on: a fault that stays is worse.
-void WaitForTurn() {
-  constexpr std::string_view kName("\0faultline-clock-offset", 23);
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  std::ranges::copy(kName, address.sun_path);
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + kName.size());
-  const int name = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  for (int i = 0; i < 5000; ++i) {
-    if (bind(name, reinterpret_cast<const sockaddr*>(&address), size) == 0 || errno != EADDRINUSE)
-      return;
-    usleep(1000);
-  }
-}
-
-// A process that stands still in the middle of a call of ours must be let go as it was, whatever
-// happens to us: so this is done by a child that outlives the SIGKILL of its parent. If the parent
-// is gone when the work is done, `undo` follows. Whoever recovers waits for its turn, and so comes
-// after us.
-Result<int64_t> InOwnProcess(const std::function<Result<int64_t>()>& work,
-                             const std::function<void()>& undo) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return FailErrno(errno, "pipe");
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child == 0) {
-    setsid();
-    // Locks of the journal are shared with whoever has their descriptors.
-    close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
-    close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
-    WaitForTurn();
-    const auto result = getppid() == parent ? work() : Fail(ErrorCode::kUnavailable, "too late");
-    if (getppid() != parent) undo();
-    const std::string text =
-        result ? fmt::format("+{}", *result)
-               : fmt::format("-{} {}", ErrorCodeName(result.error().code), result.error().message);
-    (void)!write(ends[1], text.data(), text.size());
-    _exit(0);
-  }
-  const int error = errno;
-  close(ends[1]);
-  std::string text(1024, '\0');
-  const ssize_t n = child > 0 ? read(ends[0], text.data(), text.size()) : -1;
-  close(ends[0]);
-  if (child < 0) return FailErrno(error, "fork");
-  waitpid(child, nullptr, 0);
-  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-  if (text.starts_with('+')) return ParseInt(text.substr(1)).value_or(0);
-  if (!text.starts_with('-'))
-    return Fail(ErrorCode::kInternal, "the process that patches has died");
-  const size_t blank = text.find(' ');
-  return std::unexpected(
-      Error{ErrorCodeFromName(text.substr(1, blank - 1)), text.substr(blank + 1)});
 }
 
 // Stopped at a place where nothing that changes is being executed.
@@ -259,7 +120,7 @@ Result<StoppedProcess> StopOutside(const HostView& host, const Patch& patch) {
       continue;
     if (!stopped) return std::unexpected(stopped.error());
     StoppedProcess process = *std::move(stopped);
-    FAULTLINE_ASSIGN(bool inside, process.AnyThreadIn(patch.page, patch.page + kPageBytes));
+    FAULTLINE_ASSIGN(bool inside, process.AnyThreadIn(patch.page, patch.page + kClockPageBytes));
     for (const Patch::Function& function : patch.functions) {
       FAULTLINE_ASSIGN(const bool here,
                        process.AnyThreadIn(function.address, function.address + kJumpBytes));
@@ -270,51 +131,18 @@ Result<StoppedProcess> StopOutside(const HostView& host, const Patch& patch) {
   return Fail(ErrorCode::kTimeout, "process {} is always reading its clock", patch.process.pid);
 }
 
-#if defined(__x86_64__)
-
-std::string PageBytes(uint64_t mask, int64_t offset_ns) {
-  int64_t seconds = offset_ns / kNsPerSecond;
-  int64_t rest_ns = offset_ns % kNsPerSecond;
-  if (rest_ns < 0) --seconds, rest_ns += kNsPerSecond;
-  const size_t code = static_cast<size_t>(faultline_clock_numbers - faultline_clock_code);
-  std::string bytes(faultline_clock_code, code);
-  const int64_t numbers[] = {static_cast<int64_t>(mask), seconds, rest_ns, rest_ns / 1000};
-  return bytes.append(reinterpret_cast<const char*>(numbers), sizeof numbers);
-}
-
-std::string JumpTo(uint64_t address) {
-  std::string bytes = "\x48\xb8";  // mov $address, %rax
-  bytes.append(reinterpret_cast<const char*>(&address), sizeof address);
-  return bytes + "\xff\xe0";  // jmp *%rax
-}
-
-uint64_t EntryOf(const std::string& name) {
-  if (name == "gettimeofday")
-    return static_cast<uint64_t>(faultline_clock_gettimeofday - faultline_clock_code);
-  if (name == "time") return static_cast<uint64_t>(faultline_clock_time - faultline_clock_code);
-  return 0;
-}
-
-#else
-
-std::string PageBytes(uint64_t, int64_t) { return ""; }
-std::string JumpTo(uint64_t) { return ""; }
-uint64_t EntryOf(const std::string&) { return 0; }
-
-#endif
-
 Result<void> Apply(const HostView& host, const Patch& patch, uint64_t mask, int64_t offset_ns) {
   FAULTLINE_ASSIGN(StoppedProcess process, StopOutside(host, patch));
   constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   FAULTLINE_ASSIGN(const uint64_t page,
                    process.SystemCall(patch.syscall_instruction,
-                                      {SYS_mmap, patch.page, kPageBytes, PROT_READ | PROT_EXEC,
+                                      {SYS_mmap, patch.page, kClockPageBytes, PROT_READ | PROT_EXEC,
                                        kFlags, ~uint64_t{0}, 0}));
   if (page != patch.page) return Fail(ErrorCode::kInternal, "the page came to {:x}", page);
-  FAULTLINE_TRY(WriteMemory(patch.process.pid, page, PageBytes(mask, offset_ns)));
+  FAULTLINE_TRY(WriteMemory(patch.process.pid, page, ClockPage(mask, offset_ns)));
   for (const Patch::Function& function : patch.functions)
     FAULTLINE_TRY(
-        WriteMemory(patch.process.pid, function.address, JumpTo(page + EntryOf(function.name))));
+        WriteMemory(patch.process.pid, function.address, JumpTo(page + ClockEntry(function.name))));
   return {};
 }
 
@@ -383,7 +211,7 @@ class ClockOffset final : public Fault {
     const auto undo = [&] {
       for (int i = 0; i < 20 && !Undo(plan, host); ++i) usleep(50'000);
     };
-    FAULTLINE_TRY(InOwnProcess(work, undo));
+    FAULTLINE_TRY(FinishWhateverHappens(work, undo));
     return {};
   }
 
@@ -396,7 +224,7 @@ class ClockOffset final : public Fault {
     for (const Patch& patch : Patches(plan)) {
       if (!ReadIfSame(*host.host, patch.process)) continue;
       const auto offset =
-          InOwnProcess([&] { return OffsetOf(*host.host, patch, clock_id); }, [] {});
+          FinishWhateverHappens([&] { return OffsetOf(*host.host, patch, clock_id); }, [] {});
       if (!offset) {
         trouble = offset.error().message;
         continue;
@@ -425,7 +253,7 @@ class ClockOffset final : public Fault {
       FAULTLINE_TRY(Undo(plan, host));
       return 0;
     };
-    FAULTLINE_TRY(InOwnProcess(work, [] {}));
+    FAULTLINE_TRY(FinishWhateverHappens(work, [] {}));
     return {};
   }
 
@@ -457,8 +285,8 @@ class ClockOffset final : public Fault {
       for (const Patch::Function& function : patch.functions)
         FAULTLINE_TRY(WriteMemory(patch.process.pid, function.address, function.original));
       if (HasPage(*host.host, patch)) {
-        FAULTLINE_TRY(
-            process.SystemCall(patch.syscall_instruction, {SYS_munmap, patch.page, kPageBytes}));
+        FAULTLINE_TRY(process.SystemCall(patch.syscall_instruction,
+                                         {SYS_munmap, patch.page, kClockPageBytes}));
       }
     }
     return {};
