@@ -248,7 +248,8 @@ class ClockOffset final : public Fault {
   }
 
   Result<void> Recover(const FaultPlan& plan, const FaultHost& host) override {
-    if (Residue(plan, host).empty()) return {};
+    // Even when nothing can be seen: whoever was killed while it injected may have a child at work.
+    // After our turn it is done, or comes too late.
     const auto work = [&]() -> Result<int64_t> {
       FAULTLINE_TRY(Undo(plan, host));
       return 0;
