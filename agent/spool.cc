@@ -68,7 +68,7 @@ std::string PositionKey(uint64_t file_id) {
 struct Head {
   uint32_t records, bytes_and_kind, series_before, series_after, streams_before, streams_after;
 
-  static constexpr uint32_t kLogs = uint32_t{1} << 31;  // carries log lines, whose positions have moved on
+  static constexpr uint32_t kLogs = uint32_t{1} << 31;  // carries log lines, whose positions have moved on, or forwarded OTLP
   uint32_t bytes() const { return bytes_and_kind & ~kLogs; }
   bool has_logs() const { return (bytes_and_kind & kLogs) != 0; }
 };
