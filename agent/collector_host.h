@@ -1,6 +1,8 @@
-// Runs every row of the collectors' and probes' catalogues: schedules, times, bounds and isolates each leaf. All leaves are
-// aligned to one tick, so that a pass shares one time stamp. Leaves that may block have a thread of their own
-// (blocking_leaf.h); all the rest run here, on the agent's thread, one after the other.
+// Runs every row of the collectors' and probes' catalogues: schedules, times, bounds and isolates each leaf. Passes begin at
+// the multiples of their period on the UTC clock, so that they share time stamps, across nodes too. Leaves that may block
+// have a thread of their own (blocking_leaf.h); all the rest run here, on the agent's thread, one after the other. Between
+// its passes a collector that takes next to no time is read once more, and what has changed goes out at once
+// (collect.changes_period).
 #pragma once
 
 #include <cstdint>
@@ -47,7 +49,7 @@ class CollectorHost {
   // A leaf that is not in a catalogue (logs, own metrics): made by the agent.
   void AddMade(std::string_view kind, std::string_view name, std::string_view doc, bool may_block,
                Result<std::unique_ptr<Collector>> made);
-  // The greatest interval of which all leaves' periods are multiples.
+  // The greatest interval of which all leaves' periods, and that of changes, are multiples.
   int64_t tick_ns() const { return tick_ns_; }
   // Runs what is due. Returns false when leaves with threads of their own are still at it: then idle() is called later.
   bool Tick();
@@ -74,7 +76,10 @@ class CollectorHost {
 
   int64_t PeriodOf(std::string_view kind, std::string_view name) const;
   void AdjustTick();
+  // Which multiple of `period_ns` the time is at; a tick may come a little early.
+  int64_t Multiple(int64_t unix_ns, int64_t period_ns) const { return (unix_ns + tick_ns_ / 2) / period_ns; }
   void RunInline(Leaf& leaf, int64_t unix_ns);
+  void SendChanges(Leaf& leaf, int64_t unix_ns);
   void StartBlocking(Leaf& leaf, int64_t unix_ns);
   void FinishBlocking(Leaf& leaf, const void* outcome);
   void Ended(Leaf& leaf, const Result<void>& result, int64_t duration_ns, int64_t unix_ns);
@@ -89,7 +94,8 @@ class CollectorHost {
   std::vector<std::unique_ptr<Leaf>> leaves_;
   std::function<void()> idle_;
   int64_t tick_ns_ = 0;
-  uint64_t ticks_ = 0;
+  int64_t changes_ns_ = 0;        // 0: changes wait for the next pass
+  int64_t changes_multiple_ = 0;  // that was sent last
   int outstanding_ = 0;  // passes on threads that did not end nor time out
 };
 

@@ -112,6 +112,7 @@ class Pipeline::LeafEmitter final : public Emitter {
   int64_t pass_unix_ms = 0;
   uint64_t pass = 0;
   bool in_pass = false;
+  bool changes_only = false;
 
  private:
   Pipeline* const pipeline_;
@@ -134,10 +135,11 @@ Emitter& Pipeline::Leaf(const std::string& name) {
   return *leaves_.emplace_back(std::make_unique<LeafEmitter>(this, name, table_.AddLeaf()));
 }
 
-void Pipeline::BeginPass(Emitter& leaf, int64_t unix_ns) {
+void Pipeline::BeginPass(Emitter& leaf, int64_t unix_ns, Pass pass) {
   auto& emitter = static_cast<LeafEmitter&>(leaf);
   emitter.pass_unix_ms = unix_ns / kNsPerMs;
   emitter.in_pass = true;
+  emitter.changes_only = pass == Pass::kChanges;
   ++emitter.pass;
 }
 
@@ -170,6 +172,7 @@ void Pipeline::AddSample(LeafEmitter& leaf, const MetricFamily& family, LabelVie
       }
       return Drop(leaf.name, "invalid_name", 1);
   }
+  if (leaf.changes_only && !seen.changed) return;
   AddValue(leaf.pass_unix_ms, seen.ref, value);
   Added(bytes, 1, leaf.in_pass);
 }

@@ -57,8 +57,10 @@ class Pipeline {
 
   // The emitter of a leaf; the same name gives the same one. Lives as long as the pipeline.
   Emitter& Leaf(const std::string& name);
-  // Samples of `leaf` are stamped with `unix_ns` until the next Begin.
-  void BeginPass(Emitter& leaf, int64_t unix_ns);
+  enum class Pass : uint8_t { kAll, kChanges };
+  // Samples of `leaf` are stamped with `unix_ns` until the next Begin. Of kChanges only those go out whose value is not the
+  // one that it had before.
+  void BeginPass(Emitter& leaf, int64_t unix_ns, Pass pass = Pass::kAll);
   // `complete`: what the leaf did not emit since Begin has ended.
   void EndPass(Emitter& leaf, bool complete);
 

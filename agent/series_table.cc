@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "common/assert.h"
 #include "common/text.h"
@@ -122,6 +123,7 @@ SeriesTable::Seen SeriesTable::Update(uint32_t leaf, uint64_t pass, const Metric
   Series& series = series_[slot];
   if (series.alive) {
     if (series.leaf != leaf || series.pass == pass) return {Outcome::kDuplicate};
+    seen.changed = std::bit_cast<uint64_t>(series.value) != std::bit_cast<uint64_t>(value);
   } else {
     series.alive = true;
     series.leaf = leaf;

@@ -21,6 +21,7 @@ class SeriesTable {
   struct Seen {
     Outcome outcome;
     uint32_t ref = 0;  // of kKnown and kNew
+    bool changed = true;  // false: alive before, with the very same value
   };
 
   // `seed` keeps anybody from crafting labels that collide.

@@ -171,6 +171,14 @@ Result<void> FillCollect(v1::AgentConfig* config) {
   collect->set_max_series(Or<uint32_t>(collect->max_series(), 50'000));
   FAULTLINE_TRY(AtLeast("collect.period", collect->period(), 10));
   FAULTLINE_TRY(AtLeast("collect.timeout", collect->timeout(), 10));
+  const int64_t half_ms = Ns(collect->period()) / 2 / kNsPerMs;
+  if (!collect->has_changes_period()) *collect->mutable_changes_period() = Milliseconds(half_ms >= 10 ? half_ms : 0);
+  if (Ns(collect->changes_period()) != 0) {
+    FAULTLINE_TRY(AtLeast("collect.changes_period", collect->changes_period(), 10));
+    if (Ns(collect->changes_period()) >= Ns(collect->period())) {
+      return Wrong("collect.changes_period", "must be shorter than collect.period, or 0s for none");
+    }
+  }
   for (auto& [name, leaf] : *config->mutable_collectors()) {
     FillPeriod(leaf.mutable_period(), leaf.has_period(), collect->period());
     FAULTLINE_TRY(AtLeast(fmt::format("collectors.{}.period", name), leaf.period(), 10));

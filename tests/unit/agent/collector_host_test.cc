@@ -22,12 +22,16 @@ constexpr MetricFamily kB{"b", v1::METRIC_TYPE_GAUGE, "B."};
 class CountingSink final : public BatchSink {
  public:
   Result<void> Put(v1::Batch& batch, uint64_t) override {
-    for (const auto& frame : batch.frames()) stamps.push_back(frame.time_unix_ms());
+    for (const auto& frame : batch.frames()) {
+      stamps.push_back(frame.time_unix_ms());
+      samples.push_back(frame.values_size());
+    }
     return {};
   }
   bool Congested(LogRoom) const override { return false; }
   Result<void> StartSession() override { return {}; }
   std::vector<int64_t> stamps;
+  std::vector<int> samples;  // of each frame
 };
 
 // Of several threads, unlike ManualClock.
@@ -86,15 +90,17 @@ class Gate {
 class CollectorHostTest : public ::testing::Test {
  protected:
   CollectorHostTest() {
+    config_->mutable_collect()->mutable_period()->set_seconds(1);
+    config_->mutable_collect()->mutable_timeout()->set_seconds(3);
+    (*config_->mutable_collectors())["slow"].mutable_period()->set_seconds(5);
+    (*config_->mutable_collectors())["off"].set_enabled(false);
+    pipeline_ = std::make_unique<Pipeline>(PipelineOptions{.max_series = 1000}, &clock_, &sink_, nullptr);
+    MakeHost();
+  }
+  void MakeHost() {
     auto host = std::make_shared<HostView>();
     host->clock = &clock_;
-    auto config = std::make_shared<v1::AgentConfig>();
-    config->mutable_collect()->mutable_period()->set_seconds(1);
-    config->mutable_collect()->mutable_timeout()->set_seconds(3);
-    (*config->mutable_collectors())["slow"].mutable_period()->set_seconds(5);
-    (*config->mutable_collectors())["off"].set_enabled(false);
-    pipeline_ = std::make_unique<Pipeline>(PipelineOptions{.max_series = 1000}, &clock_, &sink_, nullptr);
-    leaves_ = std::make_unique<CollectorHost>(host, config, nullptr, pipeline_.get(),
+    leaves_ = std::make_unique<CollectorHost>(host, config_, nullptr, pipeline_.get(),
                                               [this](std::function<void()> work) {
                                                 const std::lock_guard lock(mutex_);
                                                 posted_.push_back(std::move(work));
@@ -128,6 +134,7 @@ class CollectorHostTest : public ::testing::Test {
   // Static: a thread that hung may look at it after its test.
   static inline SharedClock clock_;
   CountingSink sink_;
+  const std::shared_ptr<v1::AgentConfig> config_ = std::make_shared<v1::AgentConfig>();
   std::unique_ptr<Pipeline> pipeline_;
   std::mutex mutex_;
   std::condition_variable came_;
@@ -140,21 +147,58 @@ Result<void> EmitA(Emitter& out) {
   return {};
 }
 
-TEST_F(CollectorHostTest, LeavesShareOneStampPerTickAndOwnPeriodsAreMultiples) {
-  int slow = 0;
+TEST_F(CollectorHostTest, LeavesShareOneStampPerTickAndPassesBeginAtMultiplesOfTheirPeriod) {
+  std::vector<int64_t> slow;  // seconds
   Add("fast", EmitA);
   Add("slow", [&](Emitter&) -> Result<void> {
-    ++slow;
+    slow.push_back(clock_.UnixNs() / kNsPerSecond);
     return {};
   });
   EXPECT_EQ(leaves_->tick_ns(), kNsPerSecond);
   for (int i = 0; i < 10; ++i) Second();
   pipeline_->Flush();
-  EXPECT_EQ(slow, 2);
+  // At once, and then at multiples.
+  ASSERT_GE(slow.size(), 2u);
+  for (size_t i = 1; i < slow.size(); ++i) EXPECT_EQ(slow[i] % 5, 0) << i;
+  EXPECT_LE(slow.size(), 3u);
   EXPECT_EQ(Report("fast").passes, 10u);
   // One frame per tick: everything in it has the same time.
   ASSERT_EQ(sink_.stamps.size(), 10u);
   EXPECT_EQ(sink_.stamps[1] - sink_.stamps[0], 1000);
+}
+
+TEST_F(CollectorHostTest, BetweenPassesWhatHasChangedGoesOutAtOnceFromCollectorsThatTakeNoTime) {
+  config_->mutable_collect()->mutable_changes_period()->set_nanos(500 * kNsPerMs);
+  MakeHost();
+  double changing = 0;
+  int slow_passes = 0;
+  Add("quick", [&](Emitter& out) -> Result<void> {
+    out.Sample(kA, {}, changing++);
+    out.Sample(kB, {}, 7);
+    return {};
+  });
+  Add("weighty", [&](Emitter&) -> Result<void> {
+    ++slow_passes;
+    clock_.Advance(kNsPerMs);  // more than a 2,000th of half a second
+    return {};
+  });
+  EXPECT_EQ(leaves_->tick_ns(), 500 * kNsPerMs);
+  clock_.Advance(kNsPerSecond - clock_.UnixNs() % kNsPerSecond);
+  for (int i = 0; i < 10; ++i) {
+    leaves_->Tick();
+    clock_.Advance(500 * kNsPerMs - clock_.UnixNs() % (500 * kNsPerMs));
+  }
+  pipeline_->Flush();
+  EXPECT_EQ(slow_passes, 5);
+  EXPECT_EQ(Report("quick").passes, 5u);  // changes are no passes
+  ASSERT_EQ(sink_.stamps.size(), 10u);
+  for (size_t i = 0; i < 10; ++i) {
+    // A pass: a, b, and duration and success of both leaves. Between: a.
+    EXPECT_EQ(sink_.samples[i], i % 2 == 0 ? 6 : 1) << i;
+    EXPECT_EQ(sink_.stamps[i] - sink_.stamps[0], 500 * static_cast<int64_t>(i));
+  }
+  // What is not sent again has not ended.
+  EXPECT_THAT(pipeline_->RenderMetrics(), HasSubstr("\nb 7\n"));
 }
 
 TEST_F(CollectorHostTest, FailureAndNoDataAreToldApart) {

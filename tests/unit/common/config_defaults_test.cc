@@ -90,6 +90,10 @@ TEST(FillDefaults, OtherMachinesNeedAuthentication) {
 
 TEST(FillDefaults, NamesTheKeyThatMakesNoSense) {
   EXPECT_EQ(AgentError({"collect.period=0"}), "collect.period: must be at least 10ms");
+  EXPECT_EQ(AgentError({"collect.changes_period=1s"}),
+            "collect.changes_period: must be shorter than collect.period, or 0s for none");
+  EXPECT_EQ(AgentError({"collect.changes_period=1ms"}), "collect.changes_period: must be at least 10ms");
+  EXPECT_EQ(AgentError({"collect.changes_period=0s"}), "no error");
   EXPECT_EQ(AgentError({"collectors.cpu.period=1ms"}),
             "collectors.cpu.period: must be at least 10ms");
   EXPECT_EQ(AgentError({"node=../../etc"}),
