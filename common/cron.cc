@@ -49,6 +49,13 @@ class CronParser {
   static Result<CronSchedule> Parse(std::string_view text) {
     CronSchedule schedule;
     std::string_view rest = Trim(text);
+    if (rest.starts_with("TZ=") || rest.starts_with("CRON_TZ=")) {
+      const std::string_view zone = NextWord(rest);
+      if (!zone.ends_with("=UTC") && !zone.ends_with("=Etc/UTC")) {
+        return Fail(ErrorCode::kInvalidArgument, "'{}' cannot be honoured: times are UTC", zone);
+      }
+      rest = Trim(rest);
+    }
     if (rest.starts_with("@every ")) {
       const auto every = ParseDurationNs(Trim(rest.substr(7)));
       if (!every || *every < kNsPerSecond) {
@@ -61,6 +68,7 @@ class CronParser {
     for (const auto& [word, meaning] : kWords) {
       if (Lower(rest) == word) rest = meaning;
     }
+    if (rest.starts_with('@')) return Fail(ErrorCode::kInvalidArgument, "'{}' is not known", rest);
     std::vector<std::string> fields;
     for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
       fields.push_back(Lower(word));
@@ -152,7 +160,7 @@ bool CronSchedule::DayMatches(int64_t day) const {
 }
 
 std::optional<int64_t> CronSchedule::Next(int64_t unix_ns) const {
-  if (every_ns_ > 0) return (FloorDiv(unix_ns, every_ns_) + 1) * every_ns_;
+  if (every_ns_ > 0) return unix_ns + every_ns_;
   const int64_t begin = FloorDiv(unix_ns, kNsPerSecond) + 1;
   const int64_t first_day = FloorDiv(begin, kSecondsPerDay);
   for (int64_t day = first_day; day <= first_day + kMaxDaysAhead; ++day) {

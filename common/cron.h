@@ -1,6 +1,7 @@
 // Schedules as people write them: `minute hour day month weekday`, the same with seconds in front,
-// @hourly and its kin, or `@every 90s`. UTC. Names (mon, jan), ranges, lists and steps; 7 is Sunday
-// too; when both days are restricted either of them is enough (as cron does).
+// @hourly and its kin, or `@every 90s`. UTC (TZ=UTC in front is no news, another zone is refused).
+// Names (mon, jan), ranges, lists and steps; 7 is Sunday too; when both days are restricted either
+// of them is enough (as cron does).
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@ class CronSchedule {
  public:
   // Errors name the field and what it may hold.
   static Result<CronSchedule> Parse(std::string_view text);
-  // The first moment after `unix_ns`; nullopt if there is none within eight years (30 February).
+  // The first moment after `unix_ns`, from which @every counts; nullopt if there is none within
+  // eight years (30 February).
   std::optional<int64_t> Next(int64_t unix_ns) const;
 
  private:

@@ -123,7 +123,9 @@ void CheckRuns::Impl::Reload(const Key& key) {
   const std::string schedule = TextAt(spec, "schedule");
   if (!schedule.empty()) {
     if (auto parsed = CronSchedule::Parse(schedule)) check.schedule = *parsed;
-    if (check.schedule) check.next_unix_ns = check.schedule->Next(clock->UnixNs());
+    // A turn that came while we were away is made up for, once.
+    const auto last = is_new ? ParseTime(TextAt(check.status, "lastScheduleTime")) : std::nullopt;
+    if (check.schedule) check.next_unix_ns = check.schedule->Next(last.value_or(clock->UnixNs()));
     if (check.next_unix_ns) check.status["nextScheduleTime"] = FormatTime(*check.next_unix_ns);
     check.changed = true;
     if (cut_off) Begin(key, check);

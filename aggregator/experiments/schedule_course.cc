@@ -16,7 +16,7 @@ Result<ScheduleRules> ReadScheduleRules(const json::object& spec) {
   const json::value* cron = spec.if_contains("cron");
   if (cron == nullptr || !cron->is_string())
     return Fail(ErrorCode::kInvalidArgument, "spec.cron: is missing");
-  FAULTLINE_ASSIGN(rules.cron, CronExpression::Parse(std::string_view(cron->get_string())));
+  FAULTLINE_ASSIGN(rules.cron, CronSchedule::Parse(std::string_view(cron->get_string())));
   if (const json::value* value = spec.if_contains("startingDeadlineSeconds");
       value != nullptr && value->is_int64())
     rules.starting_deadline_s = value->get_int64();
@@ -35,8 +35,8 @@ ScheduleDecision DecideSchedule(const ScheduleRules& rules, int64_t last_unix_ns
   decision.last_unix_ns = last_unix_ns;
   std::optional<int64_t> latest;
   int missed = 0;
-  for (auto next = rules.cron.After(last_unix_ns); next && *next <= now_unix_ns;
-       next = rules.cron.After(*next)) {
+  for (auto next = rules.cron.Next(last_unix_ns); next && *next <= now_unix_ns;
+       next = rules.cron.Next(*next)) {
     latest = *next;
     if (++missed > kMaxMissed) {
       decision.last_unix_ns = now_unix_ns;

@@ -8,13 +8,13 @@
 
 #include <boost/json.hpp>
 
-#include "aggregator/objects/cron.h"
+#include "common/cron.h"
 #include "common/result.h"
 
 namespace faultline {
 
 struct ScheduleRules {
-  CronExpression cron;
+  CronSchedule cron;
   std::optional<int64_t> starting_deadline_s;
   bool allow_concurrent = false;
   size_t history_limit = 1;

@@ -241,11 +241,11 @@ void Workflows::Impl::PassSchedule(const Object& object) {
                          {"started", count}};
   if (decision.last_unix_ns != last || !last_text.empty())
     status["lastScheduleTime"] = FormatTime(decision.last_unix_ns);
-  if (const auto next = rules->cron.After(std::max(decision.last_unix_ns, now)))
+  if (const auto next = rules->cron.Next(std::max(decision.last_unix_ns, now)))
     status["nextScheduleTime"] = FormatTime(*next);
   if (!message.empty()) status["message"] = message;
   // @every counts from the last start.
-  if (const auto next = rules->cron.After(decision.last_unix_ns); next && *next > now)
+  if (const auto next = rules->cron.Next(decision.last_unix_ns); next && *next > now)
     status["nextScheduleTime"] = FormatTime(*next);
   if (json::serialize(status) != json::serialize(before))
     (void)objects->SetStatus("Schedule", object.name_space, object.name, std::move(status));

@@ -1,8 +1,8 @@
 // Schedule: an Experiment or a Workflow again and again. `cron` has five or six fields or is @every
 // 10m (cron.h); of missed starts only the latest is made up for, and only within
 // startingDeadlineSeconds.
-#include "aggregator/objects/cron.h"
 #include "aggregator/objects/kinds.h"
+#include "common/cron.h"
 
 namespace faultline::kinds {
 namespace {
@@ -15,7 +15,7 @@ using Need = FieldReader::Need;
 void ReadScheduleFields(FieldReader& spec) {
   if (const json::string* cron = spec.String("cron", Need::kRequired);
       cron != nullptr && !cron->empty()) {
-    if (const auto parsed = CronExpression::Parse(std::string_view(*cron)); !parsed)
+    if (const auto parsed = CronSchedule::Parse(std::string_view(*cron)); !parsed)
       spec.Refuse("cron", parsed.error().message);
   }
   spec.Integer("startingDeadlineSeconds", 0, INT32_MAX);

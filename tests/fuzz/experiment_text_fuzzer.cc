@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "aggregator/experiments/branch_expression.h"
-#include "aggregator/objects/cron.h"
 #include "aggregator/objects/foreign/chaosd.h"
 #include "aggregator/objects/object_text.h"
+#include "common/cron.h"
 #include "common/text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   std::string_view text(reinterpret_cast<const char*>(bytes), size);
-  if (const auto cron = faultline::CronExpression::Parse(text)) (void)cron->After(1'800'000'000'000'000'000);
+  if (const auto cron = faultline::CronSchedule::Parse(text)) (void)cron->Next(1'800'000'000'000'000'000);
   (void)faultline::EvaluateBranch(text, 1, "text");
   std::vector<std::string> words;
   std::string_view rest = text;

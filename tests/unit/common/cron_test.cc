@@ -36,7 +36,8 @@ TEST(CronTest, TwoRestrictedDaysAreAlternatives) {
 TEST(CronTest, Words) {
   EXPECT_EQ(Next("@hourly", "2026-11-30T10:07:01Z"), "2026-11-30T11:00:00");
   EXPECT_EQ(Next("@Weekly", "2026-11-30T10:07:01Z"), "2026-12-06T00:00:00");
-  EXPECT_EQ(Next("@every 90s", "1970-01-01T00:01:29Z"), "1970-01-01T00:01:30");
+  EXPECT_EQ(Next("@every 90s", "2026-11-30T10:07:01Z"), "2026-11-30T10:08:31");
+  EXPECT_EQ(Next("TZ=UTC @hourly", "2026-11-30T10:07:01Z"), "2026-11-30T11:00:00");
 }
 
 TEST(CronTest, WhatIsWrongIsNamed) {
@@ -46,6 +47,8 @@ TEST(CronTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(Next("0 0 0 * *", "2026-11-30T00:00:00Z"), HasSubstr("day '0'"));
   EXPECT_THAT(Next("*/0 * * * *", "2026-11-30T00:00:00Z"), HasSubstr("minute '*/0'"));
   EXPECT_THAT(Next("@every 5ms", "2026-11-30T00:00:00Z"), HasSubstr("at least 1s"));
+  EXPECT_THAT(Next("@often", "2026-11-30T00:00:00Z"), HasSubstr("'@often' is not known"));
+  EXPECT_THAT(Next("CRON_TZ=Asia/Tokyo 0 6 * * *", "2026-11-30T00:00:00Z"), HasSubstr("times are UTC"));
   EXPECT_EQ(Next("0 0 30 2 *", "2026-11-30T00:00:00Z"), "never");
 }
 

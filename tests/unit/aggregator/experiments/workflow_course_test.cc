@@ -156,7 +156,7 @@ TEST(BranchExpressionTest, IsWhatItSays) {
 
 TEST(ScheduleCourseTest, StartsTheLatestOfWhatWasMissed) {
   ScheduleRules rules;
-  rules.cron = *CronExpression::Parse("*/10 * * * * *");
+  rules.cron = *CronSchedule::Parse("*/10 * * * * *");
   const int64_t last = kStart;  // a full ten seconds
   EXPECT_FALSE(DecideSchedule(rules, last, last + 9 * kNsPerSecond, 0).start_unix_ns);
   EXPECT_EQ(DecideSchedule(rules, last, last + 35 * kNsPerSecond, 0).start_unix_ns,
