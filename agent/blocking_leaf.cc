@@ -69,7 +69,7 @@ class Keeper final : public Emitter, public EmittedPass {
   }
   void Fault(v1::FaultTransition&& transition) override { records_.emplace_back(std::move(transition)); }
   void Inventory(v1::Inventory&& inventory) override { records_.emplace_back(std::move(inventory)); }
-  void Check(v1::CheckResult&& result) override {
+  void Check(v1::CheckResult&& result, bool /*urgent: replayed with the pass*/) override {
     if (HasRoom()) records_.emplace_back(std::move(result));
   }
   void Dropped(std::string_view reason, uint64_t count) override {
@@ -92,7 +92,7 @@ class Keeper final : public Emitter, public EmittedPass {
       } else if (const auto* inventory = std::get_if<v1::Inventory>(&kept)) {
         out.Inventory(v1::Inventory(*inventory));
       } else if (const auto* result = std::get_if<v1::CheckResult>(&kept)) {
-        out.Check(v1::CheckResult(*result));
+        out.Check(v1::CheckResult(*result), false);
       } else if (const auto* drop = std::get_if<KeptDrop>(&kept)) {
         out.Dropped(drop->reason, drop->count);
       }

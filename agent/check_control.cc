@@ -148,11 +148,14 @@ void CheckControl::Execute(v1::Command command, std::function<void(v1::CommandRe
 
 void CheckControl::Take(v1::CheckResult result) {
   const bool is_event = result.kind() == v1::CHECK_KIND_EVENT;
+  // A problem and its end do not wait; that all is well, as before, is in no hurry.
+  bool urgent = IsProblem(result.verdict());
   if (is_event && IsProblem(result.verdict()) && state_->counters.size() < kMaxReasons) {
     state_->counters[result.reason()] += static_cast<double>(std::max<uint64_t>(result.count(), 1));
   }
   if (!is_event && (state_->last.size() < kMaxRules || state_->last.contains(result.rule()))) {
     v1::CheckResult& last = state_->last[result.rule()];
+    urgent |= IsProblem(last.verdict());
     if (IsProblem(result.verdict())) {
       // As node-problem-detector: becoming a problem counts once.
       if (!IsProblem(last.verdict())) state_->counters[result.reason()] += 1;
@@ -162,7 +165,7 @@ void CheckControl::Take(v1::CheckResult result) {
     last = result;
     last.clear_output();
   }
-  emitter_->Check(std::move(result));
+  emitter_->Check(std::move(result), urgent);
 }
 
 void CheckControl::Observe(const LogChunk& chunk) {

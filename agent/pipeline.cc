@@ -96,12 +96,12 @@ class Pipeline::LeafEmitter final : public Emitter {
     *pipeline_->batch_.mutable_inventory() = std::move(inventory);
     pipeline_->Added(bytes, 1, in_pass);
   }
-  void Check(v1::CheckResult&& result) override {
+  void Check(v1::CheckResult&& result, bool urgent) override {
     if (result.started_unix_ns() == 0) result.set_started_unix_ns(pipeline_->clock_->UnixNs());
     RepairStrings(&result);
     const size_t bytes = result.ByteSizeLong();
     *pipeline_->batch_.add_checks() = std::move(result);
-    pipeline_->Added(bytes, 1, true);  // leaves with the next tick: there are many, and none is in a hurry
+    pipeline_->Added(bytes, 1, !urgent);
   }
   void Dropped(std::string_view reason, uint64_t count) override {
     pipeline_->Drop(name, reason, count);

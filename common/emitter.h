@@ -72,8 +72,8 @@ class Emitter {
   virtual void Span(v1::Span&& span, const Origin& origin) = 0;
   virtual void Fault(v1::FaultTransition&& transition) = 0;
   virtual void Inventory(v1::Inventory&& inventory) = 0;
-  // Emitters that carry no checks count it.
-  virtual void Check(v1::CheckResult&& /*result*/) { Dropped("check_not_carried", 1); }
+  // An urgent one does not wait for the next tick. Emitters that carry no checks count it.
+  virtual void Check(v1::CheckResult&& /*result*/, bool /*urgent*/) { Dropped("check_not_carried", 1); }
   // Something this leaf had to give up: counted as faultline_dropped_total{leaf,reason}.
   virtual void Dropped(std::string_view reason, uint64_t count) = 0;
 

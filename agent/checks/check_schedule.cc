@@ -81,10 +81,9 @@ ScheduledRule* CheckSchedule::Due(int64_t now_ns, bool programs) {
 }
 
 void CheckSchedule::Started(ScheduledRule& entry, int64_t now_ns) {
-  // Only ever early: whatever comes up is seen within one interval.
-  const int64_t spread = entry.rule.interval_ns / 10;
-  const int64_t early =
-      spread == 0 ? 0 : static_cast<int64_t>(random_() % static_cast<uint64_t>(spread));
+  // Early by 5 to 15 per cent: whatever comes up is seen, and looked at again, within one interval.
+  const int64_t spread = std::max<int64_t>(entry.rule.interval_ns / 10, 1);
+  const int64_t early = spread / 2 + static_cast<int64_t>(random_() % static_cast<uint64_t>(spread));
   SetNext(entry, now_ns + entry.rule.interval_ns - early);
 }
 

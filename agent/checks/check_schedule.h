@@ -1,5 +1,5 @@
 // When each rule runs next. A rule's first run comes soon, at a place of its own within the first
-// seconds; then it keeps its interval or comes a few per cent early, so that nodes and rules do not
+// seconds; then it keeps its interval or comes some per cent early, so that nodes and rules do not
 // march in step. A run that is late does not make the next one early.
 #pragma once
 

@@ -79,7 +79,7 @@ class RecordingEmitter final : public Emitter {
   void Inventory(v1::Inventory&& inventory) override {
     inventories.push_back(std::move(inventory));
   }
-  void Check(v1::CheckResult&& result) override { checks.push_back(std::move(result)); }
+  void Check(v1::CheckResult&& result, bool /*urgent*/) override { checks.push_back(std::move(result)); }
   void Dropped(std::string_view reason, uint64_t count) override {
     dropped[std::string(reason)] += count;
   }

@@ -206,7 +206,7 @@ TEST_F(PipelineTest, InvalidTextIsRepaired) {
   // What a script printed can be any bytes as well.
   v1::CheckResult result;
   result.set_output("\xf8 not a label");
-  leaf_->Check(std::move(result));
+  leaf_->Check(std::move(result), false);
   pipeline_.Flush();
   ASSERT_TRUE(read.ParseFromString(sink_.batches[2].SerializeAsString()));
   EXPECT_EQ(read.checks(0).output(), "\xEF\xBF\xBD not a label");
@@ -280,7 +280,7 @@ TEST_F(PipelineTest, FaultsDoNotWait) {
   EXPECT_EQ(sink_.batches.size(), 1u);
 }
 
-TEST_F(PipelineTest, LargeBatchesAreCutAndEventsAskForAFlush) {
+TEST_F(PipelineTest, LargeBatchesAreCutAndWhatIsUrgentAsksForAFlush) {
   int asked = 0;
   Pipeline pipeline({.max_series = 10, .max_batch_bytes = 1000, .want_flush = [&] { ++asked; }}, &clock_, &sink_,
                     nullptr);
@@ -288,6 +288,12 @@ TEST_F(PipelineTest, LargeBatchesAreCutAndEventsAskForAFlush) {
   leaf.Event(v1::Event(), {});
   leaf.Event(v1::Event(), {});
   EXPECT_EQ(asked, 1);
+  pipeline.Flush();
+  leaf.Check(v1::CheckResult(), false);
+  EXPECT_EQ(asked, 1);
+  leaf.Check(v1::CheckResult(), true);
+  EXPECT_EQ(asked, 2);
+  pipeline.Flush();
   for (int i = 0; i < 10; ++i) leaf.Event(v1::Event(), {});
   EXPECT_GE(sink_.batches.size(), 2u);
 }
