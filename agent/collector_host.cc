@@ -39,6 +39,14 @@ std::optional<bool> EnabledField(const google::protobuf::Message& section) {
   return section.GetReflection()->GetBool(section, field);
 }
 
+// Of a section of probes; nothing where it names none.
+std::optional<int64_t> PeriodField(const google::protobuf::Message* section) {
+  if (section == nullptr) return std::nullopt;
+  const auto* field = section->GetDescriptor()->FindFieldByName("period");
+  if (field == nullptr || !section->GetReflection()->HasField(*section, field)) return std::nullopt;
+  return ToNs(static_cast<const google::protobuf::Duration&>(section->GetReflection()->GetMessage(*section, field)));
+}
+
 }  // namespace
 
 struct CollectorHost::Leaf {
@@ -87,6 +95,7 @@ int64_t CollectorHost::PeriodOf(std::string_view kind, std::string_view name) co
     const auto at = config_->collectors().find(std::string(name));
     if (at != config_->collectors().end() && at->second.has_period()) period_ns = ToNs(at->second.period());
   }
+  if (kind == "probe") period_ns = PeriodField(ProbeSection(config_->probes(), name)).value_or(period_ns);
   if (period_ns <= 0) period_ns = kDefaultPeriodNs;
   return std::max(period_ns, kMinPeriodNs) / kMinPeriodNs * kMinPeriodNs;
 }

@@ -6,6 +6,7 @@
 
 #include "agent/check_control.h"
 #include "agent/fault_control.h"
+#include "agent/profile_command.h"
 
 namespace faultline {
 
@@ -16,6 +17,7 @@ class CommandRouter final : public CommandExecutor {
                 const std::unique_ptr<CheckControl>& checks)
       : faults_(faults), checks_(checks) {}
   void Execute(v1::Command command, std::function<void(v1::CommandReply)> reply) override {
+    if (command.has_profile_cpu()) return ExecuteProfile(command, std::move(reply));
     const bool of_checks =
         command.has_run_checks() || command.has_set_check_rules() || command.has_list_checks();
     if (of_checks && checks_ != nullptr)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/probes/cpu_profile.h"
 #include "common/log.h"
 #include "faultline/v1/config.pb.h"
 #include "common/text.h"
@@ -43,7 +44,10 @@ FaultControl::FaultControl(const v1::AgentConfig& config, const HostView& host, 
   options.max_duration_ns = ToNs(config.faults().max_duration());
   auto told = [this](v1::FaultTransition transition) {
     post_([this, alive = alive_, kept = std::move(transition)]() mutable {
-      if (*alive) emitter_->Fault(std::move(kept));
+      if (!*alive) return;
+      CpuProfiler* const profiler = CpuProfiler::Running();
+      if (kept.phase() == v1::FAULT_PHASE_INJECTED && profiler != nullptr) profiler->Incident();
+      emitter_->Fault(std::move(kept));
     });
   };
   engine_ = std::make_unique<FaultEngine>(std::move(options), host, std::move(mounts), std::move(told));

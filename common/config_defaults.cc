@@ -220,11 +220,12 @@ Result<void> FillProbes(v1::AgentConfig* config) {
   FillEnabled(requests);
   requests->set_max_spans_per_second(Or<uint32_t>(requests->max_spans_per_second(), 200));
   v1::CpuProfileConfig* profile = probes->mutable_cpu_profile();
-  if (profile->enabled()) return Wrong("probes.cpu_profile.enabled", "this agent makes no CPU profiles yet");
-  if (!profile->has_enabled()) profile->set_enabled(false);
+  FillEnabled(profile);
   profile->set_frequency_hz(Or<uint32_t>(profile->frequency_hz(), 99));
   if (profile->frequency_hz() > 999)
     return Wrong("probes.cpu_profile.frequency_hz", "must be at most 999");
+  if (!profile->has_window()) *profile->mutable_window() = Seconds(10);
+  FAULTLINE_TRY(AtLeast("probes.cpu_profile.window", profile->window(), 1000));
   v1::ProbeBudgetConfig* budget = probes->mutable_budget();
   FillEnabled(budget);
   budget->set_cpu_percent(Or<double>(budget->cpu_percent(), 20));
@@ -243,12 +244,17 @@ Result<void> FillProbes(v1::AgentConfig* config) {
       {"probes.block_io.period", probes->mutable_block_io()},
       {"probes.memory.period", probes->mutable_memory()},
       {"probes.udp.period", probes->mutable_udp()}};
+  const auto fill_period = [&](std::string_view key, auto* leaf) {
+    FillPeriod(leaf->mutable_period(), leaf->has_period(), config->collect().period());
+    return AtLeast(key, leaf->period(), 10);
+  };
   for (const auto& [key, leaf] : leaves) {
     FillEnabled(leaf);
-    FillPeriod(leaf->mutable_period(), leaf->has_period(), config->collect().period());
-    FAULTLINE_TRY(AtLeast(key, leaf->period(), 10));
+    FAULTLINE_TRY(fill_period(key, leaf));
   }
-  return {};
+  FAULTLINE_TRY(fill_period("probes.syscalls.period", syscalls));
+  FAULTLINE_TRY(fill_period("probes.requests.period", requests));
+  return fill_period("probes.cpu_profile.period", profile);
 }
 
 Result<void> FillFaults(v1::FaultsConfig* faults) {

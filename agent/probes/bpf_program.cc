@@ -97,11 +97,11 @@ void TracepointLinks::clear() {
   links_.clear();
 }
 
-PercpuHash::PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes)
+PercpuHash::PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes, int cpus)
     : fd_(map_fd),
       key_bytes_(key_bytes),
       value_bytes_(Padded(value_bytes)),
-      cpus_(std::max(1, libbpf_num_possible_cpus())),
+      cpus_(std::max(1, cpus)),
       keys_(kBatch * key_bytes),
       values_(kBatch * value_bytes_ * static_cast<size_t>(cpus_)) {}
 

@@ -86,10 +86,11 @@ class TracepointLinks {
 };
 
 // Every entry of a per-CPU hash; `values` has one value per possible CPU, each padded to eight
-// bytes.
+// bytes. Of a hash that is not per CPU, with `cpus` 1, the one value.
 class PercpuHash {
  public:
-  PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes);
+  PercpuHash(int map_fd, size_t key_bytes, size_t value_bytes,
+             int cpus = libbpf_num_possible_cpus());
   using Visitor = std::function<void(const void* key, const std::byte* values)>;
   // In batches where the kernel can, else key by key. Entries that come or go meanwhile may be
   // missed or seen.

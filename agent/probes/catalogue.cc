@@ -4,6 +4,7 @@
 namespace faultline {
 
 Result<std::unique_ptr<Collector>> MakeBlockIoProbe(const LeafContext&);
+Result<std::unique_ptr<Collector>> MakeCpuProfile(const LeafContext&);
 Result<std::unique_ptr<Collector>> MakeMemoryProbe(const LeafContext&);
 Result<std::unique_ptr<Collector>> MakeOomProbe(const LeafContext&);
 Result<std::unique_ptr<Collector>> MakeProcessesProbe(const LeafContext&);
@@ -18,6 +19,8 @@ std::span<const CollectorRow> ProbeCatalogue() {
   static constexpr CollectorRow kRows[] = {
       {"block_io", "latency, size and errors of block I/O by device and container", true, false,
        MakeBlockIoProbe},
+      {"cpu_profile", "stacks on the CPUs by container, when somebody asks, as log records", true, false,
+       MakeCpuProfile},
       {"memory", "reclaim that tasks have to do themselves, by container", true, false,
        MakeMemoryProbe},
       {"oom", "processes killed for want of memory, with their container", true, false,

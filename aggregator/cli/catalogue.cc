@@ -21,6 +21,7 @@ constexpr CommandRow kCommands[] = {
     {"keys", "make the keys of aggregator and agents", SetUpKeys},
     {"label", "add or import ground truth", SetUpLabel},
     {"logs", "log lines that match a LogQL query", SetUpLogs},
+    {"profile", "where the CPUs of a node spend their time, as folded stacks", SetUpProfile},
     {"query", "evaluate PromQL", SetUpQuery},
     {"report", "the report of a node or of the cluster", SetUpReport},
     {"top", "nodes or containers by what they use", SetUpTop},

@@ -22,6 +22,7 @@ void SetUpHalt(CLI::App& app, Session& session);
 void SetUpKeys(CLI::App& app, Session& session);
 void SetUpLabel(CLI::App& app, Session& session);
 void SetUpLogs(CLI::App& app, Session& session);
+void SetUpProfile(CLI::App& app, Session& session);
 void SetUpQuery(CLI::App& app, Session& session);
 void SetUpReport(CLI::App& app, Session& session);
 void SetUpTop(CLI::App& app, Session& session);

@@ -8,7 +8,7 @@ import sys
 
 SOURCE = os.path.abspath(os.environ.get("FAULTLINE_SOURCE", os.path.join(os.path.dirname(__file__), "..", "..")))
 BIN = os.environ.get("FAULTLINE_BIN", os.path.join(SOURCE, "build", "release", "bin"))
-PROBES = ("block_io", "memory", "oom", "processes", "requests", "scheduler", "syscalls", "tcp", "udp")
+PROBES = ("block_io", "cpu_profile", "memory", "oom", "processes", "requests", "scheduler", "syscalls", "tcp", "udp")
 NOBODY = "65534"
 
 

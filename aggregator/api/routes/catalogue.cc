@@ -87,6 +87,8 @@ constexpr Route kRoutes[] = {
 
     {"GET", "/api/v1/nodes", Role::kViewer, kPrometheus, "the nodes and how they are", Nodes},
     {"GET", "/api/v1/nodes/{node}", Role::kViewer, kPrometheus, "one node with its containers and leaves", OneNode},
+    {"POST", "/api/v1/nodes/{node}/profile", Role::kOperator, kPrometheus,
+     "where its CPUs spend their time, for `seconds` (10); stacks by container, `format` json or folded", ProfileNode, kAudited},
     {"GET", "/api/v1/topology", Role::kViewer, kPrometheus, "what runs where", Topology},
     {"GET", "/api/v1/labels/ground-truth", Role::kViewer, kPrometheus, "which fault was in force, on whom, when",
      GroundTruthLabels},

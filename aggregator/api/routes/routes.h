@@ -87,6 +87,9 @@ Result<Reply> Nodes(const Request& request, ApiContext& context);
 Result<Reply> OneNode(const Request& request, ApiContext& context);
 Result<Reply> Topology(const Request& request, ApiContext& context);
 
+// profile.cc
+Result<Reply> ProfileNode(const Request& request, ApiContext& context);
+
 // ground_truth.cc
 Result<Reply> GroundTruthLabels(const Request& request, ApiContext& context);
 Result<Reply> ImportGroundTruth(const Request& request, ApiContext& context);

@@ -1,4 +1,5 @@
 #include "agent/collector_host.h"
+#include "agent/probes/probe.h"
 #include "faultline/v1/config.pb.h"
 
 #include <gmock/gmock.h>
@@ -199,6 +200,46 @@ TEST_F(CollectorHostTest, BetweenPassesWhatHasChangedGoesOutAtOnceFromCollectors
   }
   // What is not sent again has not ended.
   EXPECT_THAT(pipeline_->RenderMetrics(), HasSubstr("\nb 7\n"));
+}
+
+// Each probe of the catalogue whose section in the configuration has a period is run with it.
+TEST_F(CollectorHostTest, ProbesHaveTheirOwnPeriods) {
+  auto host = std::make_shared<HostView>();
+  host->clock = &clock_;
+  auto config = std::make_shared<v1::AgentConfig>();
+  config->mutable_collect()->mutable_period()->set_seconds(1);
+  const auto* sections = v1::ProbesConfig::descriptor();
+  std::vector<std::string> with_period;
+  for (const CollectorRow& row : ProbeCatalogue()) {
+    const auto* section = sections->FindFieldByName(std::string(row.name));
+    if (section == nullptr || section->message_type()->FindFieldByName("period") == nullptr) continue;
+    v1::ProbesConfig* probes = config->mutable_probes();
+    auto* message = probes->GetReflection()->MutableMessage(probes, section);
+    auto* period = message->GetReflection()->MutableMessage(
+        message, message->GetDescriptor()->FindFieldByName("period"));
+    static_cast<google::protobuf::Duration*>(period)->set_seconds(3);
+    with_period.emplace_back(row.name);
+  }
+  EXPECT_EQ(with_period.size() + 1, ProbeCatalogue().size());  // all but the budget
+  CollectorHost leaves(host, config, nullptr, pipeline_.get(), [](auto) {});
+  int passes = 0;
+  for (const std::string& name : with_period) {
+    leaves.AddMade("probe", name, "doc", false,
+                   std::make_unique<ScriptedCollector>([&](Emitter&) -> Result<void> {
+                     ++passes;
+                     return {};
+                   }));
+  }
+  leaves.AddMade("probe", "budget", "doc", false, std::make_unique<ScriptedCollector>(EmitA));
+  EXPECT_EQ(leaves.tick_ns(), kNsPerSecond);
+  clock_.Advance(3 * kNsPerSecond - clock_.UnixNs() % (3 * kNsPerSecond));
+  for (int i = 0; i < 9; ++i) {
+    leaves.Tick();
+    clock_.Advance(kNsPerSecond);
+  }
+  EXPECT_EQ(passes, 3 * static_cast<int>(with_period.size()));
+  for (const LeafReport& report : leaves.Leaves())
+    EXPECT_EQ(report.period_ms, report.name == "budget" ? 1000 : 3000) << report.name;
 }
 
 TEST_F(CollectorHostTest, FailureAndNoDataAreToldApart) {

@@ -48,6 +48,25 @@ TEST(FillDefaults, ChecksAreBounded) {
   EXPECT_EQ(AgentError({"checks.builtin.psi.interval=1ms"}), "checks.builtin.psi.interval: must be at least 1000ms");
 }
 
+TEST(FillDefaults, ProbesHavePeriodsAndProfilesBounds) {
+  v1::AgentConfig config;
+  ASSERT_TRUE(ApplySetting("collect.period=2s", "", &config));
+  ASSERT_TRUE(ApplySetting("probes.requests.period=500ms", "", &config));
+  ASSERT_TRUE(FillDefaults(&config));
+  EXPECT_EQ(config.probes().requests().period().nanos(), 500'000'000);
+  EXPECT_EQ(config.probes().syscalls().period().seconds(), 2);
+  EXPECT_EQ(config.probes().tcp().period().seconds(), 2);
+  EXPECT_TRUE(config.probes().cpu_profile().enabled());
+  EXPECT_FALSE(config.probes().cpu_profile().continuous());
+  EXPECT_EQ(config.probes().cpu_profile().frequency_hz(), 99);
+  EXPECT_EQ(config.probes().cpu_profile().window().seconds(), 10);
+  EXPECT_EQ(AgentError({"probes.syscalls.period=1ms"}), "probes.syscalls.period: must be at least 10ms");
+  EXPECT_EQ(AgentError({"probes.cpu_profile.period=1ms"}), "probes.cpu_profile.period: must be at least 10ms");
+  EXPECT_EQ(AgentError({"probes.cpu_profile.window=10ms"}), "probes.cpu_profile.window: must be at least 1000ms");
+  EXPECT_EQ(AgentError({"probes.cpu_profile.frequency_hz=5000"}),
+            "probes.cpu_profile.frequency_hz: must be at most 999");
+}
+
 TEST(FillDefaults, AgentKeepsWhatTheUserSaid) {
   v1::AgentConfig config;
   ASSERT_TRUE(ApplySetting("collect.period=100ms", "", &config));
