@@ -118,6 +118,15 @@ TEST_F(BlockIoProbeTest, AgreesWithTheGeneratorAndWithDiskstats) {
   // The device as a whole, by the second source.
   EXPECT_EQ(of("", "node_block_io_duration_seconds_count", "read"), after[0] - before[0]);
   EXPECT_EQ(of("", "node_block_io_duration_seconds_count", "write"), after[2] - before[2]);
+  constexpr double kSectorBytes = 512;
+  double read_bytes = 0, written_bytes = 0;  // of all owners: the kernel itself looks at the device, too
+  for (const auto& sample : out.samples) {
+    if (sample.name != "container_block_bytes_total" || sample.labels.at("device") != name) continue;
+    if (sample.labels.at("operation") == "read") read_bytes += sample.value;
+    if (sample.labels.at("operation") == "write") written_bytes += sample.value;
+  }
+  EXPECT_EQ(read_bytes, (after[1] - before[1]) * kSectorBytes);
+  EXPECT_EQ(written_bytes, (after[3] - before[3]) * kSectorBytes);
   ExpectBooksBalance("block_io");
 }
 

@@ -1,6 +1,11 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+
+#include <cstdio>
+#include <cstdlib>
 
 #include "tests/support/own_cgroup.h"
 #include "tests/support/probe_pass.h"
@@ -46,6 +51,57 @@ TEST_F(SyscallsProbeTest, CountsExactlyByUnifiedCgroup) {
   Collect();
   EXPECT_EQ(Value(cgroup.path(), R"(container_syscall_duration_seconds_count{syscall="getppid"})"),
             2 * kCalls);
+}
+
+// A million calls a second for FAULTLINE_SECONDS (2), a pass of the probe every 100 ms meanwhile: the
+// counts are equal to the generator's, and so is every error by its number.
+TEST_F(SyscallsProbeTest, CountsAMillionCallsASecondToTheCall) {
+  constexpr int64_t kPerMs = 1000;
+  const char* const text = std::getenv("FAULTLINE_SECONDS");
+  const int64_t wanted_ms = (text == nullptr ? 2 : std::atoi(text)) * 1000;
+  if (!Make("syscalls")) return;
+  OwnCgroup cgroup(index_->mounts(), "million", {"memory"});
+  ASSERT_TRUE(cgroup.ok());
+  auto* const took_ns = static_cast<int64_t*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(took_ns, MAP_FAILED);
+  const pid_t child = cgroup.Start([&] {
+    const int64_t begin_ns = clock_.SteadyNs();
+    for (int64_t ms = 0; ms < wanted_ms; ++ms) {
+      for (int64_t i = 0; i < kPerMs - 3; ++i) syscall(SYS_getppid);
+      syscall(SYS_close, -1);                                // EBADF
+      syscall(SYS_kill, INT32_MAX, 0);                       // ESRCH
+      syscall(SYS_open, "/nonexistent/file", O_RDONLY);      // ENOENT
+      // clock_gettime is no call here: the vDSO answers.
+      while (clock_.SteadyNs() - begin_ns < ms * kNsPerMs) {
+      }
+    }
+    *took_ns = clock_.SteadyNs() - begin_ns;
+    return 0;
+  });
+  const int exited = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  pollfd watched{exited, POLLIN, 0};
+  int passes = 0;
+  for (; poll(&watched, 1, 100) == 0; ++passes) Collect();
+  EXPECT_EQ(cgroup.Wait(child), 0);
+  close(exited);
+  Collect();
+  std::printf("%ld calls in %.2f s, %d passes meanwhile\n", static_cast<long>(wanted_ms * kPerMs),
+              static_cast<double>(*took_ns) / 1e9, passes);
+  const auto calls = [&](const std::string& name) {
+    return Value(cgroup.path(), "container_syscall_duration_seconds_count{syscall=\"" + name + "\"}");
+  };
+  const auto errors = [&](const std::string& number, const std::string& name) {
+    return Value(cgroup.path(), "container_syscall_errors_total{errno=\"" + number +
+                                    "\",syscall=\"" + name + "\"}");
+  };
+  EXPECT_EQ(calls("getppid"), wanted_ms * (kPerMs - 3));
+  EXPECT_EQ(calls("close"), wanted_ms);
+  EXPECT_EQ(errors("EBADF", "close"), wanted_ms);
+  EXPECT_EQ(errors("ESRCH", "kill"), wanted_ms);
+  EXPECT_EQ(errors("ENOENT", "open"), wanted_ms);
+  ExpectBooksBalance("syscalls");
+  munmap(took_ns, 4096);
 }
 
 TEST_F(SyscallsProbeTest, CountsExactlyByV1MemoryCgroup) {
