@@ -1,7 +1,9 @@
 // LBNL Node Health Check: lines `host mask || check arguments`. The mask is a glob, /expression/,
 // {range} or a list of them. Each line is a rule of its own; its check is a function of
-// nhc_checks.h, run by bash with the words of the line as its arguments: the line itself is never
-// given to a shell. `export NAME=value` and NAME=value set what later lines see.
+// nhc_checks.h, or a program, run by bash with the words of the line (nhc_line.h) as its arguments:
+// the line itself is never given to a shell. `export NAME=value` and NAME=value set what later
+// lines see. A line that only a shell could follow is a rule that says so and does not run; actions
+// (restart, kill, remount) are never taken.
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,47 +14,13 @@
 
 #include "agent/checks/contracts/contract_rows.h"
 #include "agent/checks/contracts/nhc_checks.h"
+#include "agent/checks/contracts/nhc_line.h"
 #include "common/text.h"
 
 namespace faultline {
 namespace {
 
 constexpr int64_t kTimeoutNs = 30 * kNsPerSecond;
-
-// {n[1-4,7],m9}: prefixes with lists of numbers.
-bool InRange(std::string_view range, std::string_view host) {
-  std::string part;
-  int depth = 0;
-  const auto matches = [&host](std::string_view item) {
-    const size_t open = item.find('[');
-    if (open == std::string_view::npos) return item == host;
-    const size_t close = item.find(']', open);
-    if (close == std::string_view::npos || !host.starts_with(item.substr(0, open)) ||
-        !host.ends_with(item.substr(close + 1)) || host.size() < open + item.size() - close - 1) {
-      return false;
-    }
-    const auto number =
-        ParseUint(host.substr(open, host.size() - open - (item.size() - close - 1)));
-    if (!number) return false;
-    for (const std::string_view span : Split(item.substr(open + 1, close - open - 1), ',')) {
-      const size_t dash = span.find('-');
-      const auto low = ParseUint(span.substr(0, dash));
-      const auto high = dash == std::string_view::npos ? low : ParseUint(span.substr(dash + 1));
-      if (low && high && *number >= *low && *number <= *high) return true;
-    }
-    return false;
-  };
-  for (const char c : range) {
-    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
-    if (c == ',' && depth == 0) {
-      if (matches(Trim(part))) return true;
-      part.clear();
-    } else {
-      part += c;
-    }
-  }
-  return matches(Trim(part));
-}
 
 bool MaskMatches(std::string_view mask, const std::string& host) {
   mask = Trim(mask);
@@ -64,71 +32,107 @@ bool MaskMatches(std::string_view mask, const std::string& host) {
     options.set_log_errors(false);
     matches = RE2::PartialMatch(host, RE2(mask.substr(1, mask.size() - 2), options));
   } else if (mask.starts_with('{') && mask.ends_with('}')) {
-    matches = InRange(mask.substr(1, mask.size() - 2), host);
+    matches = InNhcRange(mask.substr(1, mask.size() - 2), host);
   } else {
     matches = GlobMatch(mask, host);
   }
   return matches != inverted;
 }
 
-// $NAME and ${NAME} of what the file itself exported; others are left for the checks' own (HW_CORES
-// …).
-std::string Expand(std::string_view word, const std::map<std::string, std::string>& variables) {
-  std::string text;
-  for (size_t i = 0; i < word.size(); ++i) {
-    if (word[i] != '$' || i + 1 >= word.size()) {
-      text += word[i];
-      continue;
-    }
-    const bool braced = word[i + 1] == '{';
-    size_t end = i + (braced ? 2 : 1);
-    const size_t begin = end;
-    while (end < word.size() &&
-           (std::isalnum(static_cast<unsigned char>(word[end])) || word[end] == '_'))
-      ++end;
-    const auto known = variables.find(std::string(word.substr(begin, end - begin)));
-    if (known == variables.end() || end == begin) {
-      text += word[i];
-      continue;
-    }
-    text += known->second;
-    i = braced && end < word.size() ? end : end - 1;
+// Where a command is: its own path, or the first of that name in PATH.
+std::string FindProgram(const std::string& name, std::string_view path) {
+  if (name.find('/') != std::string::npos) return name;
+  for (const std::string_view folder : Split(path, ':')) {
+    const std::string found = fmt::format("{}/{}", folder, name);
+    if (folder.starts_with('/') && access(found.c_str(), X_OK) == 0) return found;
   }
-  return text;
+  return name;
 }
 
-bool IsName(std::string_view text) {
-  return !text.empty() &&
-         std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
-}
-
-// Words of the line, quotes taken off. $((…)) is one word; its value is found by the check's shell,
-// which sees a number's letters only.
-Result<std::vector<std::string>> Words(std::string_view line) {
-  std::string kept(line);
-  std::vector<std::string> sums;
-  for (size_t at = kept.find("$(("); at != std::string::npos; at = kept.find("$((", at + 1)) {
-    const size_t end = kept.find("))", at);
-    if (end == std::string::npos) return Fail(ErrorCode::kInvalidArgument, "$(( is not closed");
-    const std::string sum = kept.substr(at + 3, end - at - 3);
-    const bool plain = std::ranges::all_of(sum, [](unsigned char c) {
-      return std::isalnum(c) ||
-             std::string_view("_ +-*/%").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    static const RE2 kKnown("(HW_(CORES|SOCKETS|THREADS)|[0-9]+|[ +*/%-])+");
-    if (!plain || !RE2::FullMatch(sum, kKnown))
-      return Fail(ErrorCode::kInvalidArgument, "$(({})) is not plain arithmetic", sum);
-    sums.push_back(sum);
-    kept.replace(at, end + 2 - at, fmt::format("@SUM{}@", sums.size() - 1));
-  }
-  FAULTLINE_ASSIGN(std::vector<std::string> words, SplitCommand(kept));
-  for (std::string& word : words) {
-    for (size_t i = 0; i < sums.size(); ++i) {
-      const std::string mark = fmt::format("@SUM{}@", i);
-      if (word == mark) word = "=((" + sums[i] + "))";
-    }
-  }
+std::vector<std::string> Spaced(std::string_view text) {
+  std::vector<std::string> words;
+  for (std::string_view word = NextWord(text); !word.empty(); word = NextWord(text))
+    words.emplace_back(word);
   return words;
+}
+
+// Where the program of a check_cmd_… begins, behind its options; that of -e is moved to the end.
+size_t CommandBegins(NhcWords& words) {
+  size_t at = 1;
+  std::string command;
+  while (at < words.size() && words[at].size() > 1 && words[at][0] == '-') {
+    const bool separate = words[at].size() == 2;
+    const size_t value = separate ? at + 1 : at;
+    if (words[at] == "--") return at + 1;
+    if (words[at][1] == 'e' && value < words.size()) {
+      command = separate ? words[value] : words[at].substr(2);
+      words.erase(words.begin() + at, words.begin() + value + 1);
+    } else {
+      at = value + 1;
+    }
+  }
+  if (!command.empty()) {
+    words.resize(at);
+    std::ranges::copy(Spaced(command), std::back_inserter(words));
+  }
+  return at;
+}
+
+// A command as the checks' shell gets it. Programs of the line's choosing must be allowed.
+Result<void> Prepare(NhcWords& words, const std::map<std::string, std::string>& variables,
+                     const ContractContext& context) {
+  const auto value = [&](const char* name, std::string_view otherwise) {
+    const auto at = variables.find(name);
+    return at == variables.end() ? std::string(otherwise) : at->second;
+  };
+  size_t program = words.size();
+  if (words.front() == "check_nv_healthmon") {
+    const auto arguments = Spaced(value("NVIDIA_HEALTHMON_ARGS", "-e -v"));
+    words = {"program", value("NVIDIA_HEALTHMON", "nvidia-healthmon")};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    program = 1;
+  } else if (words.front().starts_with("check_cmd_")) {
+    program = CommandBegins(words);
+    if (program >= words.size()) return Fail(ErrorCode::kInvalidArgument, "names no program");
+  } else if (!words.front().starts_with("check_") || !IsShellName(words.front())) {
+    words.insert(words.begin(), "program");
+    program = 1;
+  }
+  if (program >= words.size()) return {};
+  const std::string found =
+      FindProgram(words[program], value("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+  if (found.find('/') == std::string::npos) {
+    return Fail(ErrorCode::kUnsupported, "`{}` is neither a check of NHC nor a program in PATH",
+                found);
+  }
+  const auto allowed = AllowedProgram(found, context.allowed_roots);
+  if (!allowed) return Fail(ErrorCode::kUnsupported, "{}", allowed.error().message);
+  words[program] = found;
+  return {};
+}
+
+// `export A=b C=d`, or the same without export. False: it is something else.
+Result<bool> SetVariables(const NhcWords& words, std::map<std::string, std::string>& variables) {
+  size_t first = words.front() == "export" ? 1 : 0;
+  const auto name_of = [](const std::string& word) {
+    return std::string_view(word).substr(0, word.find('='));
+  };
+  if (first >= words.size() || !IsShellName(name_of(words[first])) ||
+      (first == 0 && words[0].find('=') == std::string::npos)) {
+    return false;
+  }
+  for (; first < words.size(); ++first) {
+    const std::string name(name_of(words[first]));
+    if (!IsShellName(name))
+      return Fail(ErrorCode::kInvalidArgument, "`{}` is not NAME=value", words[first]);
+    // Variables by which a program is made to run another.
+    static const RE2 kRefused(
+        "LD_.*|BASH.*|ENV|SHELLOPTS|IFS|PS4|PYTHON.*|PERL.*|GCONV_PATH|FAULTLINE_.*");
+    if (RE2::FullMatch(name, kRefused))
+      return Fail(ErrorCode::kInvalidArgument, "{} may not be set by rules", name);
+    if (words[first].size() > name.size()) variables[name] = words[first].substr(name.size() + 1);
+  }
+  return true;
 }
 
 }  // namespace
@@ -151,7 +155,14 @@ bool NhcClaims(const RuleDocument& document, const RuleNode* /*root*/) {
 Result<RuleSet> ReadNhc(const RuleDocument& document, const RuleNode* /*root*/,
                         const ContractContext& context) {
   RuleSet set;
-  std::map<std::string, std::string> variables;
+  std::map<std::string, std::string> variables = {
+      {"HOSTNAME", context.host_name},
+      {"HOSTNAME_S", context.host_name.substr(0, context.host_name.find('.'))},
+      {"NAME", "nhc"},
+      {"PATH", "/sbin:/usr/sbin:/bin:/usr/bin"},
+      {"PBS_SERVER_HOME", "/var/spool/torque"},
+      {"SLURM_SERVER_HOME", "/var/spool/slurmd"},
+  };
   std::set<std::string> names;
   std::string_view rest = document.text;
   std::string_view line;
@@ -165,48 +176,36 @@ Result<RuleSet> ReadNhc(const RuleDocument& document, const RuleNode* /*root*/,
     const size_t bar = line.find("||");
     if (bar == std::string_view::npos) return wrong("line", "is not `host mask || check`");
     if (set.checks.size() >= 1000) return wrong("line", "more than 1000 checks");
-    auto words = Words(Trim(line.substr(bar + 2)));
-    if (!words) return wrong("check", words.error().message);
-    for (std::string& word : *words) word = Expand(word, variables);
-    if (words->empty()) return wrong("check", "is missing");
+    const std::string_view text = Trim(line.substr(bar + 2));
+    auto read = ReadNhcLine(text, variables);
+    if (!read && read.error().code != ErrorCode::kUnsupported)
+      return wrong("check", read.error().message);
     if (!MaskMatches(line.substr(0, bar), context.host_name)) continue;
-    size_t first = words->front() == "export" ? 1 : 0;
-    if (const size_t equals = first < words->size() ? (*words)[first].find('=') : std::string::npos;
-        equals != std::string::npos &&
-        IsName(std::string_view((*words)[first]).substr(0, equals))) {
-      for (; first < words->size(); ++first) {
-        const std::string& word = (*words)[first];
-        const size_t at = word.find('=');
-        if (at == std::string::npos || !IsName(std::string_view(word).substr(0, at)))
-          return wrong("export", word);
-        // Variables by which a program is made to run another.
-        static const RE2 kRefused(
-            "LD_.*|BASH.*|ENV|SHELLOPTS|IFS|PS4|PYTHON.*|PERL.*|GCONV_PATH|FAULTLINE_.*");
-        if (RE2::FullMatch(word.substr(0, at), kRefused)) {
-          return wrong("export", fmt::format("{} may not be set by rules", word.substr(0, at)));
-        }
-        variables[word.substr(0, at)] = word.substr(at + 1);
-      }
-      continue;
-    }
-    if (!words->front().starts_with("check_") || !IsName(words->front())) {
-      return wrong("check", fmt::format("`{}` is no check", words->front()));
-    }
     CheckRule rule;
-    // The two that start a program of the line's choosing: behind their options, of which each has
-    // a value.
-    if (words->front().starts_with("check_cmd_")) {
-      size_t at = 1;
-      while (at < words->size() && (*words)[at].starts_with('-')) at += 2;
-      if (at >= words->size()) return wrong("check", "names no program");
-      const auto allowed = AllowedProgram((*words)[at], context.allowed_roots);
-      if (!allowed) rule.off = allowed.error().message;
+    NhcWords arguments;
+    std::string item(text.substr(0, text.find_first_of(" \t")));
+    if (!read) rule.off = read.error().message;
+    for (NhcWords& words : read ? read->commands : std::vector<NhcWords>()) {
+      const auto set_here = SetVariables(words, variables);
+      if (!set_here) return wrong("export", set_here.error().message);
+      if (*set_here) continue;
+      if (arguments.empty()) item = words.front();
+      if (const auto ready = Prepare(words, variables, context); !ready) {
+        if (ready.error().code != ErrorCode::kUnsupported)
+          return wrong("check", ready.error().message);
+        rule.off = ready.error().message;
+      }
+      if (!arguments.empty()) arguments.emplace_back(kNhcNextCommand);
+      arguments.insert(arguments.end(), words.begin(), words.end());
     }
+    if (read && arguments.empty()) continue;  // variables, or nothing but a comment
+    if (read && !read->unset.empty() && rule.off.empty())
+      rule.off = fmt::format("${} is set nowhere", read->unset.front());
     rule.contract = "nhc";
     rule.module = "nhc";
-    rule.item = words->front();
-    for (int n = 2; !names.insert(rule.item).second; ++n)
-      rule.item = fmt::format("{}#{}", words->front(), n);
+    item = item.substr(item.rfind('/') + 1);
+    rule.item = item;
+    for (int n = 2; !names.insert(rule.item).second; ++n) rule.item = fmt::format("{}#{}", item, n);
     rule.rule = "nhc/" + rule.item;
     rule.reason = rule.item;
     rule.condition = rule.item;
@@ -214,7 +213,7 @@ Result<RuleSet> ReadNhc(const RuleDocument& document, const RuleNode* /*root*/,
     rule.program = "/bin/bash";
     rule.own_program = true;
     rule.arguments = {"-c", std::string(kNhcChecks), "nhc"};
-    rule.arguments.insert(rule.arguments.end(), words->begin(), words->end());
+    rule.arguments.insert(rule.arguments.end(), arguments.begin(), arguments.end());
     for (const auto& [name, value] : variables)
       rule.environment.push_back(fmt::format("{}={}", name, value));
     rule.timeout_ns = kTimeoutNs;

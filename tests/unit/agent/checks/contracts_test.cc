@@ -1,6 +1,7 @@
 // Each contract: documents of its own read into rules, verdicts as the system's own runner gives
 // them, and what is refused.
 #include "agent/checks/contracts/contract.h"
+#include "agent/checks/contracts/nhc_line.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -220,6 +221,56 @@ TEST_F(ContractsTest, NhcLinesAndMasks) {
   EXPECT_THAT(cmd->checks.at(0).off, HasSubstr("outside checks.allowed_roots"));
 }
 
+TEST_F(ContractsTest, NhcLinesAreTakenApartAsBashDoes) {
+  const std::map<std::string, std::string> set = {{"A", "x y"}, {"N", "3"}};
+  const auto words = [&](std::string_view text) {
+    const auto line = ReadNhcLine(text, set);
+    return line && line->commands.size() == 1 ? line->commands[0]
+                                              : NhcWords{line ? "several" : line.error().message};
+  };
+  EXPECT_THAT(words(R"(check_a "q $A" '$A' $A b\ c  # why)"),
+              ElementsAre("check_a", "q x y", "$A", "x", "y", "b c"));
+  EXPECT_THAT(words(R"(check_a '/^\$x y$/' "!/a\$b$/" '!root')"),
+              ElementsAre("check_a", R"(/^\$x y$/)", "!/a$b$/", "!root"));
+  EXPECT_THAT(words("check_a $((2*HW_CORES)) $((N+1)) '' $HW_THREADS"),
+              ElementsAre("check_a", "=((2*HW_CORES))", "=((3+1))", "", "\1HW_THREADS\2"));
+  EXPECT_EQ(ReadNhcLine("check_a 1 && check_b 2; check_c", {})->commands.size(), 3u);
+  EXPECT_THAT(ReadNhcLine("check_a $NONE", {})->unset, ElementsAre("NONE"));
+  for (const char* text : {"a | b", "a > b", "a $(b)", "a `b`", "a || b", "a ${B:-c}"})
+    EXPECT_EQ(ReadNhcLine(text, {}).error().code, ErrorCode::kUnsupported) << text;
+  EXPECT_THAT(ReadNhcLine("a $((b[0]))", {}).error().message, HasSubstr("not plain arithmetic"));
+  EXPECT_TRUE(InNhcRange("n00[20-39],m1", "n0020"));
+  EXPECT_FALSE(InNhcRange("n00[20-39]", "n00020")) << "as many digits as the range has";
+  EXPECT_TRUE(InNhcRange("n[9-3].a", "n5.a"));
+}
+
+TEST_F(ContractsTest, NhcKeepsWhatItCannotRunAsARuleThatSaysWhy) {
+  const auto set = Read(
+      "* || X=/y\n* || check_fs_free / 3% && check_hw_eth lo\n* || check_fs_free / 3% | cat\n"
+      "* || " +
+          Path("ok.sh") +
+          " -v\n* || site_check 1\n* || check_file_test -r $NONE/a\n"
+          "* || check_cmd_output -t 2 -m '*x*' -e '" +
+          Path("ok.sh") + " a b'\n",
+      "nhc.conf");
+  ASSERT_TRUE(set) << set.error().message;
+  ASSERT_EQ(set->checks.size(), 6u);
+  const auto tail = [&](size_t i) {
+    return std::vector<std::string>(set->checks[i].arguments.begin() + 3,
+                                    set->checks[i].arguments.end());
+  };
+  EXPECT_THAT(tail(0), ElementsAre("check_fs_free", "/", "3%", "\3", "check_hw_eth", "lo"));
+  EXPECT_THAT(set->checks[1].off, HasSubstr("`|` needs a shell"));
+  EXPECT_EQ(set->checks[1].item, "check_fs_free#2");
+  EXPECT_THAT(tail(2), ElementsAre("program", Path("ok.sh"), "-v"));
+  EXPECT_EQ(set->checks[2].off, "");
+  EXPECT_EQ(set->checks[2].item, "ok.sh");
+  EXPECT_THAT(set->checks[3].off,
+              HasSubstr("`site_check` is neither a check of NHC nor a program"));
+  EXPECT_THAT(set->checks[4].off, HasSubstr("$NONE is set nowhere"));
+  EXPECT_THAT(tail(5), ElementsAre("check_cmd_output", "-t", "2", "-m", "*x*", Path("ok.sh"), "a", "b"));
+}
+
 TEST_F(ContractsTest, AegisPriorities) {
   ASSERT_NE(FindContract("aegis_priority"), nullptr);
   const auto set = Read("# x\nNodeNotReady:0:true:-\nGPULost:5:true:index\nHighTemperature:150:false:id\n");
@@ -258,7 +309,7 @@ TEST_F(ContractsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(ErrorOf("command[x]=/bin/sh -c 'id'\n"),
               HasSubstr("rules:1:1: command[x]: `/usr/bin/dash` lies outside"));
   EXPECT_THAT(ErrorOf("command[x]=" + Path("ok.sh") + " `id`\n"), HasSubstr("needs a shell"));
-  EXPECT_THAT(ErrorOf("* || check_hw_eth $(id)\n"), HasSubstr("rules:1:1: check:"));
+  EXPECT_THAT(ErrorOf("* || check_hw_eth 'lo\n"), HasSubstr("rules:1:1: check:"));
   EXPECT_THAT(ErrorOf("* || export LD_PRELOAD=/tmp/x.so\n"), HasSubstr("may not be set"));
   EXPECT_THAT(ErrorOf("* || check_ps_loadavg $((a[0]))\n"), HasSubstr("not plain arithmetic"));
   EXPECT_THAT(ErrorOf("hello: world\n"), HasSubstr("no rules that are known"));
