@@ -220,7 +220,8 @@ void Agent::OpenLeaves() {
                                    .skip = [this, warn](uint64_t file_id, uint64_t position) {
                                      warn(spool_->SkipLog(file_id, position));
                                    },
-                                   .forget = [this, warn](uint64_t file_id) { warn(spool_->ForgetLog(file_id)); }};
+                                   .forget = [this, warn](uint64_t file_id) { warn(spool_->ForgetLog(file_id)); },
+                                   .in_backlog = [this](uint64_t file_id) { return spool_->InBacklog(file_id); }};
   LogObserver* const observers[] = {checks_.get()};
   for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_positions, observers)) {
     collector_host_->AddMade("logs", leaf.name, leaf.doc, false, std::move(leaf.made));

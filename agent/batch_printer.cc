@@ -27,17 +27,18 @@ json::value AsNumber(double value) {
 
 }  // namespace
 
-Result<void> BatchPrinter::Put(v1::Batch& batch, uint64_t /*records*/) {
+Result<void> BatchPrinter::Put(Lane lane, v1::Batch& batch, uint64_t /*records*/) {
   for (const v1::SeriesDefinition& definition : batch.series()) {
     series_[definition.ref()] =
         fmt::format(R"("name":{},"labels":{})", json::serialize(json::string(definition.name())),
                     json::serialize(AsObject(definition.labels())));
   }
+  Streams& streams = streams_[lane];
   for (const v1::LogStreamDefinition& definition : batch.log_streams()) {
-    streams_[definition.ref()] = json::serialize(AsObject(definition.labels()));
+    streams[definition.ref()] = json::serialize(AsObject(definition.labels()));
   }
   for (const v1::SampleFrame& frame : batch.frames()) PrintFrame(frame);
-  for (const v1::LogFrame& frame : batch.logs()) PrintLogs(frame);
+  for (const v1::LogFrame& frame : batch.logs()) PrintLogs(frame, streams);
   for (const v1::Span& span : batch.spans()) PrintMessage("span", span);
   for (const v1::Event& event : batch.events()) PrintMessage("event", event);
   for (const v1::FaultTransition& fault : batch.faults()) PrintMessage("fault", fault);
@@ -63,10 +64,11 @@ void BatchPrinter::PrintFrame(const v1::SampleFrame& frame) {
   }
 }
 
-void BatchPrinter::PrintLogs(const v1::LogFrame& frame) {
+void BatchPrinter::PrintLogs(const v1::LogFrame& frame, const Streams& streams) {
+  const auto stream = streams.find(frame.stream_ref());
   for (const v1::LogRecord& record : frame.records()) {
     fmt::print(out_, "{{\"kind\":\"log\",\"time\":\"{}\",\"stream\":{},\"severity\":{},\"body\":{},\"attributes\":{}}}\n",
-               FormatTime(record.time_unix_ns()), streams_[frame.stream_ref()],
+               FormatTime(record.time_unix_ns()), stream == streams.end() ? "{}" : stream->second,
                static_cast<int>(record.severity()), json::serialize(json::string(record.body())),
                json::serialize(AsObject(record.attributes())));
   }

@@ -12,18 +12,20 @@ namespace faultline {
 class BatchPrinter final : public BatchSink {
  public:
   explicit BatchPrinter(std::FILE* out) : out_(out) {}
-  Result<void> Put(v1::Batch& batch, uint64_t records) override;
+  using BatchSink::Put;
+  Result<void> Put(Lane lane, v1::Batch& batch, uint64_t records) override;
   bool Congested(LogRoom) const override { return false; }
   Result<void> StartSession() override;
 
  private:
   void PrintFrame(const v1::SampleFrame& frame);
-  void PrintLogs(const v1::LogFrame& frame);
+  using Streams = std::map<uint32_t, std::string>;
+  void PrintLogs(const v1::LogFrame& frame, const Streams& streams);
   void PrintMessage(const char* kind, const google::protobuf::Message& message);
 
   std::FILE* const out_;
   std::map<uint32_t, std::string> series_;   // "name":…,"labels":{…} by reference
-  std::map<uint32_t, std::string> streams_;
+  std::map<Lane, Streams> streams_;
 };
 
 }  // namespace faultline

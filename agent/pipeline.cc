@@ -73,34 +73,34 @@ class Pipeline::LeafEmitter final : public Emitter {
     if (event.time_unix_ns() == 0) event.set_time_unix_ns(pipeline_->clock_->UnixNs());
     pipeline_->Complete(event.mutable_subject(), origin);
     RepairStrings(&event);
-    *pipeline_->batch_.add_events() = std::move(event);
+    *pipeline_->prompt_.batch.add_events() = std::move(event);
     pipeline_->Added(256, 1, in_pass);
   }
   void Span(v1::Span&& span, const Origin& origin) override {
     pipeline_->Complete(span.mutable_subject(), origin);
     RepairStrings(&span);
-    *pipeline_->batch_.add_spans() = std::move(span);
+    *pipeline_->prompt_.batch.add_spans() = std::move(span);
     pipeline_->Added(256, 1, in_pass);
   }
   void Fault(v1::FaultTransition&& transition) override {
     RepairStrings(&transition);
-    *pipeline_->batch_.add_faults() = std::move(transition);
+    *pipeline_->prompt_.batch.add_faults() = std::move(transition);
     pipeline_->Added(256, 1, false);
     // Ground truth does not wait for anything.
     pipeline_->Flush();
   }
   void Inventory(v1::Inventory&& inventory) override {
-    if (pipeline_->batch_.has_inventory()) pipeline_->Flush();
+    if (pipeline_->prompt_.batch.has_inventory()) pipeline_->Flush();
     RepairStrings(&inventory);
     const size_t bytes = inventory.ByteSizeLong();
-    *pipeline_->batch_.mutable_inventory() = std::move(inventory);
+    *pipeline_->prompt_.batch.mutable_inventory() = std::move(inventory);
     pipeline_->Added(bytes, 1, in_pass);
   }
   void Check(v1::CheckResult&& result, bool urgent) override {
     if (result.started_unix_ns() == 0) result.set_started_unix_ns(pipeline_->clock_->UnixNs());
     RepairStrings(&result);
     const size_t bytes = result.ByteSizeLong();
-    *pipeline_->batch_.add_checks() = std::move(result);
+    *pipeline_->prompt_.batch.add_checks() = std::move(result);
     pipeline_->Added(bytes, 1, !urgent);
   }
   void Dropped(std::string_view reason, uint64_t count) override {
@@ -162,7 +162,7 @@ void Pipeline::AddSample(LeafEmitter& leaf, const MetricFamily& family, LabelVie
     case SeriesTable::Outcome::kKnown: break;
     case SeriesTable::Outcome::kNew:
       bytes += definition_.ByteSizeLong();
-      *batch_.add_series() = definition_;
+      *prompt_.batch.add_series() = definition_;
       break;
     case SeriesTable::Outcome::kDuplicate: return Drop(leaf.name, "duplicate_series", 1);
     case SeriesTable::Outcome::kFull: return Drop(leaf.name, "max_series", 1);
@@ -203,7 +203,7 @@ void Pipeline::AddSampleOf(LeafEmitter& leaf, const Origin& origin, const Metric
 
 void Pipeline::AddValue(int64_t unix_ms, uint32_t ref, double value) {
   if (frame_ == nullptr || frame_->time_unix_ms() != unix_ms) {
-    frame_ = batch_.add_frames();
+    frame_ = prompt_.batch.add_frames();
     frame_->set_time_unix_ms(unix_ms);
     frame_ref_ = 0;
   }
@@ -216,11 +216,11 @@ bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
   if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(RoomOf(chunk)))) return false;
   const uint64_t count = chunk.records.size();
   if (count == 0 && chunk.file_id == 0) return true;
-  if (streams_.size() >= options_.max_log_streams) StartSession();
+  Open& open = chunk.file_id != 0 && chunk.at_risk ? backlog_ : prompt_;
+  if (open.streams.size() >= options_.max_log_streams) StartSession();
   const int64_t now_ns = clock_->UnixNs();
-  // Resolved first: it may flush, and a definition must be in the batch that uses it or an earlier one.
-  const uint32_t stream = StreamRef(chunk);
-  v1::LogFrame* frame = batch_.add_logs();
+  const uint32_t stream = StreamRef(open, chunk);
+  v1::LogFrame* frame = open.batch.add_logs();
   frame->set_stream_ref(stream);
   frame->set_file_id(chunk.file_id);
   frame->set_begin_offset(chunk.begin_offset);
@@ -241,25 +241,25 @@ bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
       attribute->set_value(Repaired(std::move(value)));
     }
   }
-  Added(bytes, count, leaf.in_pass);
+  Added(open, bytes, count, leaf.in_pass);
   return true;
 }
 
-uint32_t Pipeline::StreamRef(const LogChunk& chunk) {
+uint32_t Pipeline::StreamRef(Open& open, const LogChunk& chunk) {
   std::string key;
   for (const auto& [name, value] : chunk.stream_labels) {
     key += std::to_string(name.size()) + ',' + std::to_string(value.size()) + ',' + name + value;
   }
-  const auto [at, is_new] = streams_.try_emplace(std::move(key), streams_.size() + 1);
+  const auto [at, is_new] = open.streams.try_emplace(std::move(key), open.streams.size() + 1);
   if (is_new) {
-    v1::LogStreamDefinition* definition = batch_.add_log_streams();
+    v1::LogStreamDefinition* definition = open.batch.add_log_streams();
     definition->set_ref(at->second);
     for (const auto& [name, value] : chunk.stream_labels) {
       v1::Label* label = definition->add_labels();
       label->set_name(ReplaceInvalidUtf8(name));
       label->set_value(ReplaceInvalidUtf8(value));
     }
-    batch_bytes_ += definition->ByteSizeLong();
+    open.bytes += definition->ByteSizeLong();
   }
   return at->second;
 }
@@ -281,11 +281,11 @@ void Pipeline::Complete(v1::Subject* subject, const Origin& origin) {
   if (subject->cgroup().empty()) subject->set_cgroup(who->cgroup_path);
 }
 
-void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
+void Pipeline::Added(Open& open, size_t bytes, uint64_t records, bool in_pass) {
   produced_ += records;
-  pending_ += records;
-  batch_bytes_ += bytes;
-  if (batch_bytes_ >= options_.max_batch_bytes) return Flush();
+  open.records += records;
+  open.bytes += bytes;
+  if (open.bytes >= options_.max_batch_bytes) return Flush();
   if (!in_pass) FlushSoon();
 }
 
@@ -302,7 +302,7 @@ Result<void> Pipeline::Forward(const std::string& leaf, v1::OtlpRequest&& reques
 }
 
 void Pipeline::FlushSoon() {
-  if (batch_bytes_ == 0 || flush_wanted_) return;
+  if (prompt_.bytes + backlog_.bytes == 0 || flush_wanted_) return;
   flush_wanted_ = true;
   if (options_.want_flush) options_.want_flush();
 }
@@ -315,40 +315,43 @@ void Pipeline::Drop(const std::string& leaf, std::string_view reason, uint64_t c
 void Pipeline::Flush() {
   frame_ = nullptr;
   flush_wanted_ = false;
-  if (batch_bytes_ == 0) return;
-  batch_.set_created_unix_ns(clock_->UnixNs());
-  const uint64_t records = pending_;
-  pending_ = 0;
-  batch_bytes_ = 0;
-  const auto put = sink_->Put(batch_, records);
+  // In this order: what is in the backlog goes on where the prompt batch ends.
+  auto put = PutOpen(Lane::kPrompt, prompt_);
+  if (!put) KeepForRetry();
+  if (put) put = PutOpen(Lane::kBacklog, backlog_);
   put_failed_ = !put;
-  if (put) {
-    batch_.Clear();
-    return;
-  }
-  if (LogAllowed("pipeline put")) spdlog::error("a batch cannot be kept: {}", put.error().message);
-  KeepForRetry(records);
+  if (!put && LogAllowed("pipeline put")) spdlog::error("a batch cannot be kept: {}", put.error().message);
+}
+
+Result<void> Pipeline::PutOpen(Lane lane, Open& open) {
+  if (open.bytes == 0) return {};
+  open.batch.set_created_unix_ns(clock_->UnixNs());
+  FAULTLINE_TRY(sink_->Put(lane, open.batch, open.records));
+  open.batch.Clear();
+  open.bytes = open.records = 0;
+  return {};
 }
 
 // What can be had again next second is let go. Log lines are not: their readers have moved on, and are told to wait. Nor is
 // ground truth, nor the definitions that later batches refer to.
-void Pipeline::KeepForRetry(uint64_t records) {
+void Pipeline::KeepForRetry() {
   constexpr int kMaxKeptFaults = 1000;
-  if (batch_.faults_size() > kMaxKeptFaults) batch_.clear_faults();
-  for (int i = batch_.logs_size(); i-- > 0;) {
+  v1::Batch& batch = prompt_.batch;
+  if (batch.faults_size() > kMaxKeptFaults) batch.clear_faults();
+  for (int i = batch.logs_size(); i-- > 0;) {
     // Not from a file: nothing keeps these from growing.
-    if (batch_.logs(i).file_id() == 0) batch_.mutable_logs()->DeleteSubrange(i, 1);
+    if (batch.logs(i).file_id() == 0) batch.mutable_logs()->DeleteSubrange(i, 1);
   }
-  batch_.clear_frames();
-  batch_.clear_spans();
-  batch_.clear_events();
-  batch_.clear_checks();
-  batch_.clear_inventory();
-  auto kept = static_cast<uint64_t>(batch_.faults_size());
-  for (const v1::LogFrame& frame : batch_.logs()) kept += static_cast<uint64_t>(frame.records_size());
-  dropped_[{"pipeline", "spool_error"}] += records - kept;  // counted as produced when they came
-  pending_ = kept;
-  batch_bytes_ = batch_.logs_size() + batch_.faults_size() > 0 ? 1 : 0;  // the next flush tries again
+  batch.clear_frames();
+  batch.clear_spans();
+  batch.clear_events();
+  batch.clear_checks();
+  batch.clear_inventory();
+  auto kept = static_cast<uint64_t>(batch.faults_size());
+  for (const v1::LogFrame& frame : batch.logs()) kept += static_cast<uint64_t>(frame.records_size());
+  dropped_[{"pipeline", "spool_error"}] += prompt_.records - kept;  // counted as produced when they came
+  prompt_.records = kept;
+  prompt_.bytes = batch.logs_size() + batch.faults_size() > 0 ? 1 : 0;  // the next flush tries again
 }
 
 void Pipeline::Tidy() {
@@ -358,16 +361,18 @@ void Pipeline::Tidy() {
 
 void Pipeline::StartSession() {
   Flush();
-  batch_.Clear();
+  if (put_failed_) return;
+  prompt_.batch.Clear();
   const auto started = sink_->StartSession();
   if (!started) {
     if (LogAllowed("pipeline session")) spdlog::error("new session: {}", started.error().message);
     return;
   }
-  streams_.clear();
+  prompt_.streams.clear();
+  backlog_.streams.clear();
   table_.Renumber([this](const v1::SeriesDefinition& definition) {
-    *batch_.add_series() = definition;
-    batch_bytes_ += definition.ByteSizeLong();
+    *prompt_.batch.add_series() = definition;
+    prompt_.bytes += definition.ByteSizeLong();
   });
 }
 

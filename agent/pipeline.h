@@ -25,15 +25,21 @@ enum class LogRoom : uint8_t {
 };
 constexpr size_t kShortChunkBytes = 4096;
 
+// Two queues to the aggregator, each with its own references. What is saved of files that are going, of which there may be
+// much, stands in the backlog, in front of nothing else.
+enum class Lane : uint8_t { kPrompt, kBacklog };
+
 // Where batches go: the spool, or the printer of --once.
 class BatchSink {
  public:
   virtual ~BatchSink() = default;
-  // Sets session and sequence. On an error nothing was taken.
-  virtual Result<void> Put(v1::Batch& batch, uint64_t records) = 0;
+  Result<void> Put(v1::Batch& batch, uint64_t records) { return Put(Lane::kPrompt, batch, records); }
+  // Sets session and sequence. On an error nothing was taken. A batch of the backlog arrives after the prompt ones that were
+  // put before it.
+  virtual Result<void> Put(Lane lane, v1::Batch& batch, uint64_t records) = 0;
   // True when such lines should rather wait in their files.
   virtual bool Congested(LogRoom room) const = 0;
-  // What follows belongs to a new session: references start again.
+  // What follows belongs to new sessions: references start again.
   virtual Result<void> StartSession() = 0;
 };
 
@@ -68,7 +74,7 @@ class Pipeline {
   // kUnavailable when logs wait for the aggregator too.
   Result<void> Forward(const std::string& leaf, v1::OtlpRequest&& request, uint64_t records);
 
-  // Hands the open batch to the sink.
+  // Hands what is open to the sink.
   void Flush();
   // Asks for a flush if anything waits: for what came between ticks.
   void FlushSoon();
@@ -77,7 +83,7 @@ class Pipeline {
   std::string RenderMetrics() const { return table_.Render(); }
 
   uint64_t produced() const { return produced_; }
-  uint64_t pending() const { return pending_; }
+  uint64_t pending() const { return prompt_.records + backlog_.records; }
   const std::map<DropKey, uint64_t>& dropped() const { return dropped_; }
   size_t series() const { return table_.alive(); }
   uint64_t unattributed() const { return unattributed_; }
@@ -92,11 +98,20 @@ class Pipeline {
                    LabelViews labels, double value);
   void AddValue(int64_t unix_ms, uint32_t ref, double value);
   bool AddLogs(LeafEmitter& leaf, LogChunk&& chunk);
-  uint32_t StreamRef(const LogChunk& chunk);
+  // A batch that is being filled.
+  struct Open {
+    v1::Batch batch;
+    size_t bytes = 0;
+    uint64_t records = 0;
+    std::map<std::string, uint32_t> streams;  // of the lane's session
+  };
+  uint32_t StreamRef(Open& open, const LogChunk& chunk);
   void Complete(v1::Subject* subject, const Origin& origin);
-  void Added(size_t bytes, uint64_t records, bool in_pass);
+  void Added(size_t bytes, uint64_t records, bool in_pass) { Added(prompt_, bytes, records, in_pass); }
+  void Added(Open& open, size_t bytes, uint64_t records, bool in_pass);
+  Result<void> PutOpen(Lane lane, Open& open);
   void Drop(const std::string& leaf, std::string_view reason, uint64_t count);
-  void KeepForRetry(uint64_t records);
+  void KeepForRetry();
   void StartSession();
 
   const PipelineOptions options_;
@@ -105,15 +120,13 @@ class Pipeline {
   ContainerIndex* const containers_;
   SeriesTable table_;
   std::vector<std::unique_ptr<LeafEmitter>> leaves_;
-  std::map<std::string, uint32_t> streams_;
   v1::SeriesDefinition definition_;  // scratch
-  v1::Batch batch_;
-  v1::SampleFrame* frame_ = nullptr;  // the open frame of batch_
+  Open prompt_;
+  Open backlog_;
+  v1::SampleFrame* frame_ = nullptr;  // the open frame of prompt_
   uint32_t frame_ref_ = 0;            // its last reference
-  size_t batch_bytes_ = 0;
   bool flush_wanted_ = false;
-  bool put_failed_ = false;  // batch_ holds what the sink did not take: no more logs until it does
-  uint64_t pending_ = 0;  // records in batch_
+  bool put_failed_ = false;  // the sink did not take all of them: no more logs until it does
   uint64_t produced_ = 0;
   uint64_t unattributed_ = 0;
   std::map<DropKey, uint64_t> dropped_;

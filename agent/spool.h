@@ -1,8 +1,9 @@
 // Batches wait here, on disk, until the aggregator has said that they are durable there. Bounded in bytes: beyond it the
-// oldest are dropped and counted, those without log lines first. Also kept: each session's dictionary (to send again what an aggregator lost) and how far
-// each log file has been read, written together with the batch that carries the lines. Survives SIGKILL of the agent; a
-// power cut may cost the last moments (no fsync: the page cache is trusted). Keys and values: SPOOL_FORMAT.md.
-// Owned by the agent, used on its thread. The one place of the agent that includes RocksDB.
+// oldest are dropped and counted, those without log lines first. Also kept: each session's dictionary (to send again what
+// an aggregator lost) and how far each log file has been read, written together with the batch that carries the lines.
+// Survives SIGKILL of the agent; a power cut may cost the last moments (no fsync: the page cache is trusted). Keys and
+// values: SPOOL_FORMAT.md. Owned by the agent, used on its thread. RocksDB is included by its parts only: spool_database
+// (the database), spool_sessions (which batches there are), spool_positions (of log files).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,9 @@ namespace faultline {
 struct SpoolOptions {
   std::string folder;  // empty: in memory
   uint64_t max_bytes = uint64_t{512} << 20;
-  // Log lines that can be read again wait in their files while so many compressed bytes of logs are here. Bulk waits earlier,
-  // as soon as the aggregator falls behind (log_window.h); lines of files that are going may fill half of max_bytes.
+  // Log lines that can be read again wait in their files while so many compressed bytes of logs are in the prompt lane. Bulk
+  // waits earlier, as soon as the aggregator falls behind (log_window.h). Lines of files that are going have a lane of their
+  // own, the backlog, which may fill half of max_bytes.
   uint64_t log_window_bytes = uint64_t{8} << 20;
   const Clock* clock = nullptr;  // null: bulk waits for log_window_bytes as well
 };
@@ -50,7 +52,8 @@ class Spool final : public BatchSink {
   static Result<std::unique_ptr<Spool>> Open(const SpoolOptions& options);
   ~Spool() override;
 
-  Result<void> Put(v1::Batch& batch, uint64_t records) override;
+  using BatchSink::Put;
+  Result<void> Put(Lane lane, v1::Batch& batch, uint64_t records) override;
   bool Congested(LogRoom room) const override;
   Result<void> StartSession() override;
   // Called after each Put.
@@ -58,8 +61,13 @@ class Spool final : public BatchSink {
 
   uint64_t session() const;  // the current one
   // Sessions with batches, oldest first, then the current one.
-  std::vector<uint64_t> Sessions() const;
-  // The first batch of `session` at or after `sequence`; nullopt: none yet.
+  std::vector<uint64_t> Sessions(Lane lane = Lane::kPrompt) const;
+  // Whether more of the backlog may be sent while so many bytes of it are on the road.
+  bool BacklogMayGo(uint64_t on_road_bytes) const;
+  // The last lines of that log file are in the backlog: what follows them must go after them.
+  bool InBacklog(uint64_t file_id) const;
+  // The first batch of `session` at or after `sequence`; nullopt: none yet, or it must follow a prompt one that is not
+  // acknowledged.
   Result<std::optional<SpooledBatch>> Read(uint64_t session, uint64_t sequence) const;
   // Everything of `session` up to `sequence` is durable over there. Unknown sessions are ignored.
   Result<void> Acknowledge(uint64_t session, uint64_t sequence);

@@ -1,13 +1,14 @@
 #include "agent/uplink.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "common/log.h"
 
 namespace faultline {
 namespace {
 
-constexpr size_t kMaxSpooledSessions = 8;          // named in a hello; the rest come when these are done
+constexpr size_t kMaxSpooledSessions = 7;          // of a lane, named in a hello; the rest come when these are done
 constexpr size_t kMaxDefinitionsPerMessage = 5000;
 constexpr size_t kMaxDecodedBytes = size_t{64} << 20;
 constexpr int kMaxRefusals = 3;                    // of what is in one batch, before it is given up
@@ -31,7 +32,7 @@ int64_t Uplink::Step() {
   int64_t now = clock_->SteadyNs();
   // While waiting as well: a connection that cannot be written to may be the wrong endpoint's.
   if (now - heard_at_ns_ > options_.silence_ns) Disconnect("no answer");
-  if (state_ == State::kStreaming && in_flight_ > 0 && now - progress_at_ns_ > options_.acknowledge_ns) {
+  if (state_ == State::kStreaming && InFlight() > 0 && now - progress_at_ns_ > options_.acknowledge_ns) {
     GreetAgain(0, "no acknowledgement");
   }
   if (state_ == State::kWaiting && now >= retry_at_ns_) SendHello();
@@ -111,9 +112,12 @@ void Uplink::SendHello() {
   hello.set_boot_id(options_.boot_id);
   for (const std::string& capability : capabilities_) hello.add_capabilities(capability);
   hello.set_clock_unix_ns(clock_->UnixNs());
-  for (const uint64_t session : spool_->Sessions()) {
-    if (session != hello.session() && hello.spooled_sessions_size() < static_cast<int>(kMaxSpooledSessions)) {
-      hello.add_spooled_sessions(session);
+  for (const Lane lane : {Lane::kPrompt, Lane::kBacklog}) {
+    const std::vector<uint64_t> sessions = spool_->Sessions(lane);
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      // The current ones are the last.
+      const bool named = i < kMaxSpooledSessions || i + 1 == sessions.size();
+      if (named && sessions[i] != hello.session()) hello.add_spooled_sessions(sessions[i]);
     }
   }
   if (!Send(MessageKind::kHello, hello.SerializeAsString())) {
@@ -127,13 +131,13 @@ void Uplink::SendHello() {
 void Uplink::TakeHelloReply(const v1::HelloReply& reply) {
   if (state_ != State::kGreeting) return;
   progress_.clear();
-  in_flight_ = 0;
   for (const v1::SessionState& session : reply.sessions()) {
     // A watermark beyond what was ever sent would be somebody else's; never delete on its word.
     const uint64_t committed = std::min(session.committed_sequence(), spool_->LastSequence(session.session()));
     progress_[session.session()] = {.sent = committed,
                                     .series = session.series_known(),
-                                    .streams = session.log_streams_known()};
+                                    .streams = session.log_streams_known(),
+                                    .in_flight = {}};
     if (const auto done = spool_->Acknowledge(session.session(), committed); !done) {
       spdlog::warn("uplink: {}", done.error().message);
     }
@@ -151,21 +155,41 @@ uint32_t Uplink::Window() const {
                            : std::min(peer_window_, options_.max_batches_in_flight);
 }
 
+uint32_t Uplink::InFlight() const {
+  size_t sum = 0;
+  for (const auto& [session, progress] : progress_) sum += progress.in_flight.size();
+  return static_cast<uint32_t>(sum);
+}
+
+bool Uplink::HasRoom(Lane lane, const Progress& progress) const {
+  if (progress.in_flight.size() >= Window()) return false;
+  return lane == Lane::kPrompt ||
+         spool_->BacklogMayGo(std::accumulate(progress.in_flight.begin(), progress.in_flight.end(), size_t{0}));
+}
+
 void Uplink::SendWindow() {
-  if (state_ != State::kStreaming || in_flight_ >= Window()) return;
-  for (const uint64_t session : spool_->Sessions()) {
-    auto at = progress_.find(session);
+  if (SendLane(Lane::kPrompt)) SendLane(Lane::kBacklog);
+}
+
+bool Uplink::SendLane(Lane lane) {
+  if (state_ != State::kStreaming) return false;
+  const std::vector<uint64_t> sessions = spool_->Sessions(lane);
+  for (const uint64_t session : sessions) {
+    const auto at = progress_.find(session);
     if (at == progress_.end()) {
-      // Not named in the last hello: ask what is known of it, once the named ones are through.
-      if (in_flight_ == 0) GreetAgain(0, "the next session");
-      return;
+      if (spool_->LastSequence(session) == 0) return true;  // nothing to send yet
+      // Not named in the last hello: ask what is known of it, now that the ones before it are through.
+      GreetAgain(0, "the next session");
+      return false;
     }
-    while (state_ == State::kStreaming && in_flight_ < Window() && SendNext(session, at->second)) {
+    while (state_ == State::kStreaming && HasRoom(lane, at->second) && SendNext(session, at->second)) {
     }
-    if (state_ != State::kStreaming || in_flight_ >= Window()) return;
+    if (state_ != State::kStreaming) return false;
     // A session is sent after the one before it is: order within the node's life.
-    if (at->second.in_flight > 0 && session != spool_->session()) return;
+    const bool is_through = at->second.in_flight.empty() && at->second.sent >= spool_->LastSequence(session);
+    if (!is_through && session != sessions.back()) break;
   }
+  return true;
 }
 
 bool Uplink::SendNext(uint64_t session, Progress& progress) {
@@ -198,9 +222,8 @@ bool Uplink::SendNext(uint64_t session, Progress& progress) {
   progress.sent = batch.sequence;
   progress.series = std::max(progress.series, batch.series_after);
   progress.streams = std::max(progress.streams, batch.streams_after);
-  if (in_flight_ == 0) progress_at_ns_ = clock_->SteadyNs();
-  ++progress.in_flight;
-  ++in_flight_;
+  if (InFlight() == 0) progress_at_ns_ = clock_->SteadyNs();
+  progress.in_flight.push_back(bytes);
   ++counters_.batches_sent;
   counters_.bytes_sent += bytes;
   return true;
@@ -239,9 +262,8 @@ void Uplink::TakeAck(const v1::Ack& ack) {
   refused_.clear();
   // Sequences in flight have no holes but for batches that were dropped: then the count is too high for a moment, and
   // settled when the last one is acknowledged.
-  const uint64_t left = std::min(at->second.in_flight, at->second.sent - committed);
-  in_flight_ -= static_cast<uint32_t>(at->second.in_flight - left);
-  at->second.in_flight = left;
+  std::deque<size_t>& in_flight = at->second.in_flight;
+  while (in_flight.size() > at->second.sent - committed) in_flight.pop_front();
 }
 
 void Uplink::TakeReject(const v1::Reject& reject) {
@@ -266,11 +288,11 @@ void Uplink::TakeReject(const v1::Reject& reject) {
   // Something in the batch itself: try again from what the aggregator says it knows, then without this batch. A batch
   // that could not even be read is refused without its name: it is the oldest one in flight.
   uint64_t session = reject.session(), sequence = reject.sequence();
-  if (sequence == 0 && in_flight_ > 0) {
+  if (sequence == 0) {
     for (const auto& [id, progress] : progress_) {
-      if (progress.in_flight == 0) continue;
+      if (progress.in_flight.empty()) continue;
       session = id;
-      sequence = progress.sent - progress.in_flight + 1;
+      sequence = progress.sent - progress.in_flight.size() + 1;
     }
   }
   const int limit = reject.reason() == v1::REJECT_REASON_UNKNOWN_REFERENCE ? kMaxUnknownReferences : kMaxRefusals;

@@ -1,4 +1,5 @@
-// Carries batches from the spool to the aggregator by common/WIRE.md: at least once, in order, a window of them in flight.
+// Carries batches from the spool to the aggregator by common/WIRE.md: at least once, in order, a window of them in flight,
+// and beside them as much of the backlog as the spool allows.
 //
 //   waiting --retry is due--> greeting --HelloReply--> streaming
 //      ^  ^----no reply---------'  ^------any reject------'|
@@ -79,7 +80,7 @@ class Uplink {
     uint64_t sent = 0;        // sequence of the last batch sent or known durable
     uint32_t series = 0;      // definitions known there
     uint32_t streams = 0;
-    uint64_t in_flight = 0;
+    std::deque<size_t> in_flight;  // bytes of each batch
   };
 
   void Receive();
@@ -91,6 +92,10 @@ class Uplink {
   void TakeHeartbeatReply(const v1::HeartbeatReply& reply);
   void SendHello();
   void SendWindow();
+  // False: the next lane must wait, too.
+  bool SendLane(Lane lane);
+  bool HasRoom(Lane lane, const Progress& progress) const;
+  uint32_t InFlight() const;
   // False: nothing more can be sent now.
   bool SendNext(uint64_t session, Progress& progress);
   bool SendDefinitions(const Spool::SpooledBatch& batch, Progress& progress);
@@ -119,7 +124,6 @@ class Uplink {
   int attempts_ = 0;             // since the last acknowledgement or quiet reply
   uint32_t peer_window_ = 0;
   uint32_t peer_max_batch_bytes_ = 0;
-  uint32_t in_flight_ = 0;
   std::map<uint64_t, Progress> progress_;  // by session
   std::map<std::pair<uint64_t, uint64_t>, int> refused_;  // times a batch was refused for what is in it
   std::deque<v1::CommandReply> replies_;

@@ -32,13 +32,16 @@ namespace faultline {
 // How far a file was read and handed over for good; nullopt: never.
 using CommittedPosition = std::function<std::optional<uint64_t>(uint64_t file_id)>;
 
-// Where positions outlive the agent. `skip` and `forget` may be empty.
+// Where positions outlive the agent. All but `find` may be empty.
 struct LogPositions {
   CommittedPosition find;
   // What is before `position` was given up, and is not to be read after a restart either.
   std::function<void(uint64_t file_id, uint64_t position)> skip;
   // The file is gone for good.
   std::function<void(uint64_t file_id)> forget;
+  // The last lines of that log wait among those that were saved from files that are going: what
+  // follows goes the same way.
+  std::function<bool(uint64_t file_id)> in_backlog;
 };
 
 constexpr size_t kMaxFingerprintBytes = 256;

@@ -1,5 +1,4 @@
-// The half of the tailer that reads: whose turn it is, what the pipeline takes, when a file is
-// over, and what was lost.
+// The part of the tailer that reads: whose turn it is, and what the pipeline takes.
 #include "agent/logs/log_tailer.h"
 
 #include <sys/resource.h>
@@ -12,17 +11,11 @@
 namespace faultline {
 namespace {
 
-constexpr size_t kMaxEnded = 64;
 constexpr size_t kShortBytes = 4096;  // a file with no more to read is a quiet one
 constexpr size_t kKeptScratchBytes = 512 << 10;
 constexpr int64_t kPollNs = kNsPerSecond;
 constexpr int64_t kLookNs = 20 * kNsPerMs;
-constexpr int64_t kCopyWaitNs = 10 * kNsPerSecond;
 constexpr int64_t kKeepLossNs = 3600 * kNsPerSecond;  // what a container lost is told after its end
-
-int64_t ToNs(const google::protobuf::Duration& duration) {
-  return duration.seconds() * kNsPerSecond + duration.nanos();
-}
 
 bool IsShort(const LogChunk& chunk) {
   size_t bytes = 0;
@@ -123,11 +116,17 @@ bool LogTailer::Blocked(Tracked& tracked) {
 
 bool LogTailer::IsAtRisk(const FileKey& key) const {
   const auto file = files_.find(key);
-  return file == files_.end() || file->second.names == 0;
+  return file == files_.end() || file->second.names == 0 || file->second.saved;
+}
+
+bool LogTailer::IsInBacklog(const LogFile& file) const {
+  return positions_.in_backlog && std::ranges::any_of(file.Positions(), [&](const auto& position) {
+           return positions_.in_backlog(position.first);
+         });
 }
 
 bool LogTailer::FitsIn(Room room, const FileKey& key, Tracked& tracked) const {
-  if (room == Room::kAll || tracked.names == 0) return true;
+  if (room == Room::kAll || tracked.names == 0 || tracked.saved) return true;
   if (room != Room::kShort || std::ranges::find(pending_, key, &Pending::key) != pending_.end())
     return false;
   tracked.file->Changed();
@@ -183,7 +182,7 @@ void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice
   if (slice.truncated) {
     tracked.ended.push_back({slice.ended, slice.ended_fingerprint,
                              slice.ended.position + slice.unread, slice.unread, Now()});
-    if (tracked.ended.size() > kMaxEnded) SettleTruncations(tracked, kMaxEnded);
+    if (tracked.ended.size() > limits_.ended) SettleTruncations(tracked, limits_.ended);
     tracked.rewritten = true;
     ContinueCopies(key, tracked);
     MatchCopies(key, tracked);
@@ -200,6 +199,8 @@ void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice
 }
 
 void LogTailer::Queue(const FileKey& key, LogSlice& slice) {
+  const auto file = files_.find(key);
+  if (file != files_.end() && !file->second.saved) file->second.saved = IsInBacklog(*file->second.file);
   for (LogChunk& chunk : slice.chunks) {
     for (LogObserver* observer : observers_) {
       if (!chunk.records.empty()) observer->Observe(chunk);
@@ -239,6 +240,8 @@ LogTailer::Room LogTailer::EmitPending(Emitter& out) {
       waiting.insert(at->key);
       ++at;
     } else if (out.Logs(std::move(at->chunk))) {
+      // Once among those that are saved it stays there: its lines arrive in order.
+      if (const auto file = files_.find(at->key); at_risk && file != files_.end()) file->second.saved = true;
       at = pending_.erase(at);
     } else {
       active_ = true;
@@ -249,112 +252,6 @@ LogTailer::Room LogTailer::EmitPending(Emitter& out) {
     }
   }
   return room;
-}
-
-// Files that nobody names any more, compressed ones that were read, truncations that no copy was
-// found for.
-void LogTailer::Reap(Emitter& out) {
-  std::vector<FileKey> over;
-  for (auto& [key, tracked] : files_) {
-    SettleTruncations(tracked, kMaxEnded);
-    const bool quiet = tracked.drained && !tracked.queued;
-    const bool is_over = tracked.names == 0 ? Now() - tracked.grown_ns >= limits_.linger_ns
-                                            : tracked.file->compressed();
-    if (quiet && is_over) over.push_back(key);
-  }
-  const size_t drained = over.size();
-  GiveUp(over);
-  for (size_t i = 0; i < over.size(); ++i) {
-    Tracked& tracked = files_.at(over[i]);
-    if (i < drained && !tracked.copy_of) {
-      if (auto last = tracked.file->Finish(scratch_); last) {
-        Account(tracked, *last);
-        Queue(over[i], *last);
-      }
-      if (const uint64_t damaged = tracked.file->damaged_bytes(); damaged > 0)
-        tracked.subject->lost_bytes["damaged"] += damaged;
-    }
-    Forget(over[i], tracked);
-    files_.erase(over[i]);
-    if (EmitPending(out) != Room::kAll) return;
-  }
-}
-
-// Of the files that have lost their names the oldest go when all of them hold too much, or hold it
-// for too long. What was not read of them is counted.
-void LogTailer::GiveUp(std::vector<FileKey>& over) {
-  std::vector<std::pair<int64_t, FileKey>> held;
-  uint64_t unread = 0;
-  for (auto& [key, tracked] : files_) {
-    if (tracked.names > 0) continue;
-    tracked.file->Changed();
-    tracked.file->Identify();  // it may never have been its turn
-    if (tracked.drained && tracked.file->unread_bytes() == 0) continue;
-    held.emplace_back(tracked.grown_ns, key);
-    unread += tracked.file->unlinked() ? tracked.file->unread_bytes() : 0;
-  }
-  if (held.empty()) return;
-  std::ranges::sort(held);
-  const int64_t oldest_ns = Now() - ToNs(config_.held_max_age());
-  for (const auto& [since_ns, key] : held) {
-    const bool too_much = unread > config_.held_max_bytes();
-    if (!too_much && since_ns >= oldest_ns) return;
-    Tracked& tracked = files_.at(key);
-    if (std::ranges::find(over, key) != over.end()) continue;
-    unread -= tracked.file->unlinked() ? std::min(unread, tracked.file->unread_bytes()) : 0;
-    const uint64_t end = tracked.file->size(), read = ReadOf(tracked.file->file_id());
-    const uint64_t lost = std::min(tracked.file->unread_bytes(), end > read ? end - read : 0);
-    if (lost > 0) tracked.subject->lost_bytes[too_much ? "held_max_bytes" : "held_max_age"] += lost;
-    // If a compressed copy turns up, now or after a restart, it must not undo what was counted.
-    tracked.file->SkipToEnd();
-    for (const auto& [file_id, position] : tracked.file->Positions()) {
-      if (positions_.skip) positions_.skip(file_id, position);
-    }
-    over.push_back(key);
-  }
-}
-
-// How far it was read or given up, from whichever of its copies.
-uint64_t LogTailer::ReadOf(uint64_t file_id) const {
-  if (file_id == 0) return 0;
-  uint64_t read = Position(file_id).value_or(0);
-  for (const auto& [key, tracked] : files_) {
-    if (tracked.file->file_id() == file_id) read = std::max(read, tracked.file->position());
-  }
-  return read;
-}
-
-void LogTailer::Forget(const FileKey& key, Tracked& tracked) {
-  for (const auto& [file_id, position] : tracked.file->Positions()) {
-    if (recent_.insert_or_assign(file_id, position).second) recent_order_.push_back(file_id);
-  }
-  while (recent_order_.size() > limits_.gone_files) {
-    const uint64_t gone = recent_order_.front();
-    recent_.erase(gone);
-    recent_order_.pop_front();
-    const bool is_read = std::ranges::any_of(
-        files_, [&](const auto& entry) { return entry.second.file->Owns(gone); });
-    if (!is_read && positions_.forget) positions_.forget(gone);
-  }
-  const auto folder = folders_.find(tracked.folder);
-  if (!tracked.file->compressed() || folder == folders_.end()) return;
-  folder->second.names.erase(tracked.name);
-  folder->second.ignored[key] = tracked.modified_ns;
-}
-
-// Oldest first: those that no copy turned up for in time, and those beyond `most`.
-void LogTailer::SettleTruncations(Tracked& tracked, size_t most) {
-  auto& ended = tracked.ended;
-  size_t settled = 0;
-  while (settled < ended.size() &&
-         (Now() - ended[settled].since_ns >= kCopyWaitNs || ended.size() - settled > most)) {
-    const Ended& one = ended[settled++];
-    if (one.unread == 0) continue;
-    const uint64_t read = ReadOf(one.generation.file_id);
-    const uint64_t lost = std::min(one.unread, one.size > read ? one.size - read : 0);
-    if (lost > 0) tracked.subject->lost_bytes["truncated"] += lost;
-  }
-  ended.erase(ended.begin(), ended.begin() + static_cast<ptrdiff_t>(settled));
 }
 
 void LogTailer::EmitMetrics(Emitter& out) {

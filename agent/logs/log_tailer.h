@@ -36,6 +36,7 @@ struct LogTailerLimits {
   int64_t rescan_ns = 10 * kNsPerSecond;
   int64_t linger_ns = 5 * kNsPerSecond;  // a file without a name may still be written to
   size_t files = 20'000;
+  size_t ended = 64;  // truncations of a file whose copies are waited for
   size_t gone_files = 20'000;  // ids whose positions are kept: a compressed copy may turn up
 };
 
@@ -86,6 +87,7 @@ class LogTailer final : public Collector {
     std::optional<FileKey> copy_of;  // not read unless that one is truncated
     bool rewritten = false;          // truncated itself: may be a copy now
     bool waits = false;              // to be looked at again, grown or not
+    bool saved = false;              // its lines go the way of those of files that are going
     int64_t modified_ns = 0;         // when it was found
     std::vector<Ended> ended;
   };
@@ -126,6 +128,7 @@ class LogTailer final : public Collector {
   void EnqueuePolled();
   bool ReadQueued(Emitter& out, Room room);
   bool IsAtRisk(const FileKey& key) const;
+  bool IsInBacklog(const LogFile& file) const;
   bool FitsIn(Room room, const FileKey& key, Tracked& tracked) const;
   void TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice);
   void Queue(const FileKey& key, LogSlice& slice);

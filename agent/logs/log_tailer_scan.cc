@@ -1,4 +1,4 @@
-// The half of the tailer that finds files: folders come and go, names in a folder move from file to
+// The part of the tailer that finds files: folders come and go, names in a folder move from file to
 // file. A file is its device and inode; names only say whose it is. What to do with a file that was
 // not there before depends on its past: the position it was read to, the file that had its name
 // before, the file that it is a copy of.

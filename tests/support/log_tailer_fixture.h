@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class TailedStore final : public Emitter {
       --refuse;
       return false;
     }
+    saved += chunk.at_risk ? chunk.records.size() : 0;
     uint64_t& end = positions[chunk.file_id];
     for (LogChunk::Record& record : chunk.records) {
       EXPECT_LT(record.offset, chunk.end_offset);
@@ -77,6 +79,7 @@ class TailedStore final : public Emitter {
   std::map<std::string, double> samples;
   std::map<std::string, uint64_t> dropped;
   uint64_t duplicates = 0;  // what came again and was recognised
+  uint64_t saved = 0;       // that came as those of a file that is going
   int refuse = 0;
   bool only_at_risk = false;
   bool only_short = false;
@@ -107,7 +110,8 @@ class LogTailerTest : public testing::Test {
           return end == 0 ? std::nullopt : std::optional(end);
         },
         .skip = [this](uint64_t id, uint64_t position) { skipped_[id] = position; },
-        .forget = [this](uint64_t id) { store_.positions.erase(id); }};
+        .forget = [this](uint64_t id) { store_.positions.erase(id); },
+        .in_backlog = [this](uint64_t id) { return in_backlog_.contains(id); }};
     tailer_ = std::make_unique<LogTailer>(host_, config_, Treatments(), positions,
                                           std::span<LogObserver* const>(), limits_);
   }
@@ -147,6 +151,7 @@ class LogTailerTest : public testing::Test {
   v1::LogsConfig config_;
   LogTailerLimits limits_;
   TailedStore store_;
+  std::set<uint64_t> in_backlog_;
   std::map<uint64_t, uint64_t> skipped_;  // as the spool keeps them, which the aggregator does not
   std::unique_ptr<LogTailer> tailer_;
 };

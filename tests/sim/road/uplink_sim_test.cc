@@ -1,6 +1,8 @@
 // Agents and a receiver that does what common/WIRE.md says, over a network that loses, repeats, reorders and cuts, on a
 // clock moved by hand. Agents restart, the receiver restarts and forgets its dictionaries. In the end each batch must be
-// there exactly once, and each reference in it defined. Everything follows from the seed, which a failure prints.
+// there exactly once, and each reference in it defined; and of each log file each line, though some went by the backlog and
+// the receiver takes what lies before the end of a file for a repetition. Everything follows from the seed, which a failure
+// prints.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -41,6 +43,10 @@ class Receiver {
   }
   void BeKind() { kind_ = true; }
   const std::map<std::pair<std::string, uint64_t>, Session>& sessions() const { return sessions_; }
+  uint64_t LinesOf(const std::string& node, uint64_t file_id) const {
+    const auto file = files_.find({node, file_id});
+    return file == files_.end() ? 0 : file->second.lines;
+  }
   uint64_t gaps() const { return gaps_; }
 
  private:
@@ -97,6 +103,12 @@ class Receiver {
       ASSERT_TRUE(session.stored.insert(batch.sequence()).second) << "stored twice";
       session.committed = batch.sequence();
       for (const auto& frame : batch.frames()) session.samples += static_cast<uint64_t>(frame.values_size());
+      for (const auto& frame : batch.logs()) {
+        session.samples += static_cast<uint64_t>(frame.records_size());
+        File& file = files_[{incoming.node, frame.file_id()}];
+        for (const auto& record : frame.records()) file.lines += record.offset() >= file.end ? 1 : 0;
+        file.end = std::max(file.end, frame.end_offset());
+      }
     }
     v1::Ack ack;
     ack.set_session(batch.session());
@@ -117,6 +129,10 @@ class Receiver {
     }
     return true;
   }
+  struct File {
+    uint64_t end = 0;
+    uint64_t lines = 0;
+  };
   Session& At(const ServerTransport::Incoming& incoming, uint64_t id) { return sessions_[{incoming.node, id}]; }
   void Refuse(const std::string& peer, v1::RejectReason reason, uint64_t session, uint64_t sequence) {
     v1::Reject reject;
@@ -134,6 +150,7 @@ class Receiver {
   std::mt19937_64 random_;
   std::set<std::string> peers_;
   std::map<std::pair<std::string, uint64_t>, Session> sessions_;
+  std::map<std::pair<std::string, uint64_t>, File> files_;
   uint64_t gaps_ = 0;
   bool kind_ = false;
 };
@@ -164,6 +181,21 @@ class SimulatedAgent {
     pipeline_->EndPass(leaf, true);
     pipeline_->Flush();
   }
+  // Some lines of a log file, from where it was left; one that is going is so until the agent ends.
+  void Tail(uint64_t file_id, uint64_t lines, bool is_going) {
+    File& file = files_[file_id];
+    file.is_going = file.is_going || is_going || spool_->InBacklog(file_id);
+    LogChunk chunk;
+    chunk.stream_labels = {{"file", std::to_string(file_id)}};
+    chunk.file_id = file_id;
+    chunk.begin_offset = file.end;
+    for (uint64_t i = 0; i < lines; ++i) chunk.records.push_back({.body = "line", .offset = file.end + i});
+    chunk.end_offset = file.end + lines;
+    chunk.at_risk = file.is_going;
+    if (pipeline_->Leaf("logs").Logs(std::move(chunk))) file.end += lines;
+  }
+  void Flush() { pipeline_->Flush(); }
+  uint64_t EndOf(uint64_t file_id) { return files_[file_id].end; }
   void Step() { (void)uplink_->Step(); }
   bool Drained() const { return spool_->batches() == 0; }
   const Spool& spool() const { return *spool_; }
@@ -183,11 +215,17 @@ class SimulatedAgent {
     options.node = node_;
     options.seed = seed_++;
     uplink_ = std::make_unique<Uplink>(options, clock_, transport_.get(), spool_.get(), nullptr);
+    for (auto& [file_id, file] : files_) file = {.end = spool_->LogPosition(file_id)};
   }
   void Total() {
     written_ += spool_->counters().appended_records;
     dropped_ += spool_->counters().dropped_records;
   }
+
+  struct File {
+    uint64_t end = 0;
+    bool is_going = false;
+  };
 
   const std::string node_, folder_;
   MemoryNetwork* const network_;
@@ -195,6 +233,7 @@ class SimulatedAgent {
   uint64_t seed_;
   const uint64_t max_bytes_;
   uint64_t written_ = 0, dropped_ = 0;
+  std::map<uint64_t, File> files_;
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<ClientTransport> transport_;
@@ -209,6 +248,8 @@ class UplinkSim : public ::testing::TestWithParam<uint64_t> {
   }
   ~UplinkSim() override { std::filesystem::remove_all(folder_); }
 
+  static constexpr uint64_t kFiles = 12;
+
   void Play(uint64_t max_bytes, bool restarts) {
     const uint64_t seed = GetParam();
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -222,7 +263,9 @@ class UplinkSim : public ::testing::TestWithParam<uint64_t> {
     for (int step = 0; step < 600; ++step) {
       clock_.Advance(static_cast<int64_t>(random() % 200) * kNsPerMs);
       auto& agent = *agents[random() % agents.size()];
+      agent.Tail(1 + random() % kFiles, 1 + random() % 5, random() % 20 == 0);
       if (random() % 2 == 0) agent.Emit(1 + static_cast<int>(random() % 20));
+      if (random() % 3 == 0) agent.Flush();
       if (restarts && random() % 150 == 0) agent.Restart();
       if (random() % 100 == 0) network.CutAll();
       if (random() % 100 == 0) receiver.Restart(random() % 2 == 0);
@@ -231,6 +274,7 @@ class UplinkSim : public ::testing::TestWithParam<uint64_t> {
     }
     network.Heal();
     receiver.BeKind();
+    for (auto& each : agents) each->Flush();
     for (int step = 0; step < 2000; ++step) {
       clock_.Advance(50 * kNsPerMs);
       for (auto& each : agents) each->Step();
@@ -246,6 +290,9 @@ class UplinkSim : public ::testing::TestWithParam<uint64_t> {
         if (agent->dropped_records() == 0) {
           EXPECT_EQ(session.stored.size(), session.committed) << "a hole in a session";
         }
+      }
+      for (uint64_t file_id = 1; agent->dropped_records() == 0 && file_id <= kFiles; ++file_id) {
+        EXPECT_EQ(receiver.LinesOf(agent->node(), file_id), agent->EndOf(file_id)) << agent->node() << " file " << file_id;
       }
       // What the spool dropped while its acknowledgement was lost is both dropped and stored.
       EXPECT_LE(stored, agent->written_records());

@@ -22,7 +22,7 @@ constexpr MetricFamily kB{"b", v1::METRIC_TYPE_GAUGE, "B."};
 
 class CountingSink final : public BatchSink {
  public:
-  Result<void> Put(v1::Batch& batch, uint64_t) override {
+  Result<void> Put(Lane, v1::Batch& batch, uint64_t) override {
     for (const auto& frame : batch.frames()) {
       stamps.push_back(frame.time_unix_ms());
       samples.push_back(frame.values_size());

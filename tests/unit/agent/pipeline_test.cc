@@ -18,10 +18,11 @@ constexpr MetricFamily kBytes{"net_bytes_total", v1::METRIC_TYPE_COUNTER, "Bytes
 
 class KeptBatches final : public BatchSink {
  public:
-  Result<void> Put(v1::Batch& batch, uint64_t count) override {
+  Result<void> Put(Lane lane, v1::Batch& batch, uint64_t count) override {
     if (failing) return Fail(ErrorCode::kUnavailable, "full disk");
     batch.set_sequence(batches.size() + 1);
     batches.push_back(batch);
+    lanes.push_back(lane);
     records += count;
     return {};
   }
@@ -32,6 +33,7 @@ class KeptBatches final : public BatchSink {
   }
 
   std::vector<v1::Batch> batches;
+  std::vector<Lane> lanes;
   uint64_t records = 0;
   int sessions = 0;
   bool failing = false;
@@ -233,6 +235,37 @@ TEST_F(PipelineTest, LogStreamsAreDefinedOnceAndCongestionRefusesFiles) {
   pipeline_.Flush();
   EXPECT_EQ(pipeline_.produced(), 3u);
   EXPECT_EQ(sink_.records, 3u);
+}
+
+TEST_F(PipelineTest, WhatIsSavedOfFilesThatAreGoingHasALaneOfItsOwnBehindWhatWasReadBefore) {
+  const auto chunk = [](uint64_t end, bool at_risk) {
+    LogChunk made;
+    made.stream_labels = {{"filename", "/a"}};
+    made.records.push_back({.body = "line", .offset = end - 1});
+    made.file_id = 1;
+    made.end_offset = end;
+    made.at_risk = at_risk;
+    return made;
+  };
+  EXPECT_TRUE(leaf_->Logs(chunk(1, false)));
+  EXPECT_TRUE(leaf_->Logs(chunk(2, true)));
+  Pass([](Emitter& out) { out.Sample(kLoad, {}, 1); });
+  sink_.failing = true;
+  pipeline_.Flush();
+  EXPECT_FALSE(leaf_->Logs(chunk(3, true)));
+  sink_.failing = false;
+  pipeline_.Flush();
+  EXPECT_TRUE(leaf_->Logs(chunk(3, true)));
+  pipeline_.Flush();
+  EXPECT_THAT(sink_.lanes, ElementsAre(Lane::kPrompt, Lane::kBacklog, Lane::kBacklog));
+  EXPECT_EQ(sink_.batches[0].logs(0).end_offset(), 1u);
+  EXPECT_EQ(sink_.batches[1].logs(0).end_offset(), 2u);
+  EXPECT_EQ(sink_.batches[2].logs(0).end_offset(), 3u);
+  // Each lane is a session with references of its own.
+  EXPECT_EQ(sink_.batches[0].log_streams_size(), 1);
+  EXPECT_EQ(sink_.batches[1].log_streams_size(), 1);
+  EXPECT_EQ(sink_.batches[2].log_streams_size(), 0);
+  EXPECT_EQ(pipeline_.produced(), sink_.records + Dropped());
 }
 
 TEST_F(PipelineTest, AFailingSinkCostsRecordsButNoDefinitions) {

@@ -169,6 +169,83 @@ TEST_F(SpoolLogsTest, BulkWaitsBehindASlowAggregatorWhereShortChunksDoNot) {
   EXPECT_FALSE(spool->Congested(LogRoom::kAtRisk));
 }
 
+TEST_F(SpoolLogsTest, TheBacklogFollowsWhatWasPromptBeforeItAndHoldsNothingElseUp) {
+  const auto spool = OpenWithClock();
+  const uint64_t prompt = spool->session(), backlog = spool->Sessions(Lane::kBacklog).back();
+  auto before = LogBatch(7, 100);
+  ASSERT_TRUE(spool->Put(before, 1));
+  auto saved = LogBatch(7, 200);
+  ASSERT_TRUE(spool->Put(Lane::kBacklog, saved, 1));
+  auto after = LogBatch(8, 50);
+  ASSERT_TRUE(spool->Put(after, 1));
+  EXPECT_EQ(saved.session(), backlog);
+  EXPECT_EQ(saved.sequence(), 1u);
+  EXPECT_EQ(Read(*spool, prompt, 2).logs(0).file_id(), 8u) << "before the backlog is sent";
+  EXPECT_FALSE(spool->Read(backlog, 1)->has_value()) << "what was read of file 7 before is not there yet";
+  EXPECT_TRUE(spool->InBacklog(7));
+  EXPECT_FALSE(spool->InBacklog(8));
+  ASSERT_TRUE(spool->Acknowledge(prompt, 1));
+  EXPECT_EQ(Read(*spool, backlog, 1).logs(0).end_offset(), 200u) << "what came later need not be there";
+  ASSERT_TRUE(spool->Acknowledge(backlog, 1));
+  EXPECT_FALSE(spool->InBacklog(7));
+  EXPECT_EQ(spool->LogPosition(7), 200u);
+  EXPECT_EQ(spool->batches(), 1u);
+}
+
+TEST_F(SpoolLogsTest, TheBacklogOfAnEarlierRunFollowsThatRunAndNotThisOne) {
+  uint64_t prompt = 0, backlog = 0;
+  {
+    const auto spool = OpenWithClock();
+    prompt = spool->session();
+    backlog = spool->Sessions(Lane::kBacklog).back();
+    auto before = LogBatch(7, 100);
+    ASSERT_TRUE(spool->Put(before, 1));
+    auto saved = LogBatch(7, 200);
+    ASSERT_TRUE(spool->Put(Lane::kBacklog, saved, 1));
+  }
+  const auto spool = OpenWithClock();
+  auto fresh = LogBatch(9, 10);
+  ASSERT_TRUE(spool->Put(fresh, 1));
+  EXPECT_EQ(spool->Sessions(), (std::vector<uint64_t>{prompt, spool->session()}));
+  EXPECT_EQ(spool->Sessions(Lane::kBacklog).size(), 2u);
+  EXPECT_EQ(spool->Sessions(Lane::kBacklog).front(), backlog);
+  EXPECT_TRUE(spool->InBacklog(7));
+  EXPECT_FALSE(spool->Read(backlog, 1)->has_value());
+  ASSERT_TRUE(spool->SkipLog(7, 150));
+  ASSERT_TRUE(spool->Acknowledge(prompt, 1));
+  EXPECT_EQ(Read(*spool, backlog, 1).logs(0).end_offset(), 200u);
+  ASSERT_TRUE(spool->SkipLog(7, 300));
+  EXPECT_TRUE(spool->InBacklog(7)) << "giving up the rest does not bring what was taken";
+  // A new session in the same run, too.
+  ASSERT_TRUE(spool->StartSession());
+  auto saved = LogBatch(9, 20);
+  ASSERT_TRUE(spool->Put(Lane::kBacklog, saved, 1));
+  const uint64_t second = saved.session();
+  EXPECT_FALSE(spool->Read(second, 1)->has_value());
+  ASSERT_TRUE(spool->Acknowledge(fresh.session(), 1));
+  EXPECT_TRUE(spool->Read(second, 1)->has_value());
+}
+
+TEST_F(SpoolLogsTest, TheBacklogHasHalfOfTheRoad) {
+  const auto spool = OpenWithClock();
+  const auto bulk = [&] {
+    uint64_t put = 0;
+    while (!spool->Congested(LogRoom::kBulk)) {
+      auto batch = LogBatch(7, ++put, 16 << 10);
+      EXPECT_TRUE(spool->Put(batch, 1));
+    }
+    return put;
+  };
+  const uint64_t alone = bulk();
+  ASSERT_TRUE(spool->Acknowledge(spool->session(), alone));
+  auto saved = LogBatch(8, 200, 1 << 20);
+  ASSERT_TRUE(spool->Put(Lane::kBacklog, saved, 1));
+  EXPECT_LE(bulk(), alone / 2 + 1);
+  EXPECT_FALSE(spool->Congested(LogRoom::kShort)) << "as much as is in the backlog";
+  EXPECT_TRUE(spool->BacklogMayGo(0));
+  EXPECT_FALSE(spool->BacklogMayGo(1 << 20));
+}
+
 TEST_F(SpoolLogsTest, WhatWasGivenUpStaysGivenUp) {
   {
     const auto spool = OpenWithClock();

@@ -116,6 +116,35 @@ TEST_F(UplinkTest, SendsAWindowAndGoesOnWithEachAcknowledgement) {
   EXPECT_EQ(spool_->batches(), 8u);
 }
 
+TEST_F(UplinkTest, TheBacklogIsSentBesideTheRestAndWithinItsOwnRoom) {
+  std::vector<uint64_t> backlog;
+  for (uint64_t i = 1; i <= 10; ++i) {
+    v1::Batch batch;
+    batch.add_logs()->set_file_id(i);
+    ASSERT_TRUE(spool_->Put(Lane::kBacklog, batch, 1));
+    backlog = {batch.session()};
+  }
+  uplink_->Step();
+  const auto hello = transport_.Take(MessageKind::kHello);
+  v1::Hello said;
+  ASSERT_TRUE(said.ParseFromString(hello.at(0).payload));
+  EXPECT_EQ(std::vector(said.spooled_sessions().begin(), said.spooled_sessions().end()), backlog);
+  v1::HelloReply reply;
+  for (const uint64_t session : {spool_->session(), backlog[0]}) reply.add_sessions()->set_session(session);
+  transport_.Put(MessageKind::kHelloReply, reply);
+  uplink_->Step();
+  const auto first = SentBatches();
+  EXPECT_EQ(first.size(), 4u) << "a window of four";
+  EXPECT_EQ(first[0].session(), backlog[0]);
+  // It is full; what is prompt does not wait for it.
+  Fill(2);
+  uplink_->Step();
+  const auto prompt = SentBatches();
+  ASSERT_EQ(prompt.size(), 2u);
+  EXPECT_EQ(prompt[0].session(), spool_->session());
+  EXPECT_EQ(prompt[0].sequence(), 1u);
+}
+
 TEST_F(UplinkTest, SkipsWhatIsCommittedAndSendsDefinitionsThatAreMissing) {
   Fill(5);
   Greet(3, 1);

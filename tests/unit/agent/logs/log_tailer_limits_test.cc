@@ -163,6 +163,33 @@ TEST_F(LogTailerTest, FilesThatAreGoingAreReadOnWhileOthersWait) {
   EXPECT_EQ(store_.Bodies(), (Bodies{"1", "2", "3", "a", "b"}));
 }
 
+TEST_F(LogTailerTest, WhatFollowsSavedLinesGoesTheirWay) {
+  const std::string other = "/var/log/pods/default_web-1_0a1b/other/0.log";
+  Append(kPod, Cri("1"));
+  Append(other, Cri("a"));
+  Start();
+  Pass();
+  EXPECT_EQ(store_.saved, 0u);
+  // It loses its name, and gets one again: what it had said goes before what it says now.
+  fs::create_directories(Path("/srv"));
+  Append(kPod, Cri("2"));
+  Rename(kPod, "/srv/kept");
+  Pass();
+  EXPECT_EQ(store_.saved, 1u);
+  Rename("/srv/kept", kPod);
+  Append(kPod, Cri("3"));
+  Drain();
+  EXPECT_EQ(store_.saved, 2u);
+  // As after a restart, with the line still on its way.
+  for (const auto& [id, end] : store_.positions) in_backlog_.insert(id);
+  Append(kPod, Cri("4"));
+  Append(other, Cri("b"));
+  Start();
+  Drain();
+  EXPECT_EQ(store_.saved, 4u);
+  EXPECT_EQ(store_.Bodies(), (Bodies{"1", "2", "3", "4", "a", "b"}));
+}
+
 TEST_F(LogTailerTest, QuietFilesAreReadOnWhileBulkWaits) {
   const std::string other = "/var/log/pods/default_web-1_0a1b/other/0.log";
   Append(kPod, Cri("1"));
