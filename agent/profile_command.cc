@@ -25,11 +25,15 @@ void ExecuteProfile(const v1::Command& command, std::function<void(v1::CommandRe
     answer(std::move(result));
   };
   const uint32_t seconds = command.profile_cpu().seconds();
-  if (seconds == 0 || seconds > kMostSeconds)
-    return done(Fail(ErrorCode::kInvalidArgument, "seconds: must be within 1 and {}", kMostSeconds));
+  if (seconds > kMostSeconds)
+    return done(Fail(ErrorCode::kInvalidArgument, "seconds: must be at most {}", kMostSeconds));
   CpuProfiler* const profiler = CpuProfiler::Running();
   if (profiler == nullptr)
     return done(Fail(ErrorCode::kUnsupported, "the probe cpu_profile does not run here"));
+  if (seconds == 0) {
+    profiler->Incident();
+    return done(v1::CpuProfile());
+  }
   profiler->Profile(seconds * kNsPerSecond, std::move(done));
 }
 

@@ -122,6 +122,20 @@ def main():
                 time.sleep(0.05)
 
 
+def check_diagnosis(stack):
+    """And when a diagnosis of now suspects the node."""
+    time.sleep(1)
+    before = time.time()
+
+    def profiled():
+        report = stack.api("/api/v1/diagnose", node=stack.node, format="json")
+        if not report["suspects"]:
+            return False
+        wait_until("a profile of the diagnosis", 15, lambda: "burn_in_here" in stack.faultline("profile", "--begin", str(before)), 0.5)
+        return True
+    wait_until("a suspect", 30, profiled, 1)
+
+
 def leaves_of(stack):
     """Those of the node, once the aggregator knows it."""
     nodes = stack.api("/api/v1/nodes")["data"]

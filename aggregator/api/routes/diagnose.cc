@@ -1,5 +1,7 @@
 // /api/v1/diagnose: what went wrong in a window. Parameters in the query string, a form, or a JSON or YAML body:
 // node, namespace, pod, container, begin, end (RFC 3339 or seconds; default the last five minutes), baseline (2m).
+#include <set>
+
 #include "aggregator/api/routes/json_forms.h"
 #include "aggregator/api/routes/routes.h"
 #include "aggregator/diagnosis/diagnosis.h"
@@ -82,6 +84,23 @@ Result<DiagnosisRequest> ReadRequest(const Settings& settings, int64_t now_unix_
   return wanted;
 }
 
+// What goes wrong now is worth a look at the CPUs of whom we suspect: their agents make a profile if
+// their configuration says so (probes.cpu_profile.on_incident), for later; nobody waits for it.
+void ProfileIncident(const DiagnosisReport& report, const ApiContext& context) {
+  constexpr int64_t kNowMs = 60'000;
+  constexpr size_t kMostNodes = 3;
+  if (context.fleet == nullptr || report.request.end_unix_ms + kNowMs < context.clock->UnixNs() / kNsPerMs) return;
+  std::set<std::string> nodes;
+  for (const Suspect& suspect : report.suspects) {
+    if (nodes.size() < kMostNodes && !suspect.node.empty()) nodes.insert(suspect.node);
+  }
+  for (const std::string& node : nodes) {
+    v1::Command command;
+    command.mutable_profile_cpu();
+    context.fleet->Send(node, std::move(command), [](const auto&) {});
+  }
+}
+
 }  // namespace
 
 Result<Reply> Diagnose(const Request& request, ApiContext& context) {
@@ -94,6 +113,7 @@ Result<Reply> Diagnose(const Request& request, ApiContext& context) {
     return Fail(ErrorCode::kInvalidArgument, "format: '{}' is not json, text or html", format);
   }
   FAULTLINE_ASSIGN(const DiagnosisReport report, context.diagnoser->Diagnose(wanted));
+  ProfileIncident(report, context);
   Reply reply;
   if (format == "json") {
     reply.body = RenderJson(report);
