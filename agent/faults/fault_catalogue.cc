@@ -10,6 +10,7 @@ extern const FaultRow kCpuQuota;
 extern const FaultRow kCpuStress;
 extern const FaultRow kDiskFill;
 extern const FaultRow kDiskRead;
+extern const FaultRow kDiskThrottle;
 extern const FaultRow kDiskWrite;
 extern const FaultRow kDnsAnswer;
 extern const FaultRow kDnsError;
@@ -66,6 +67,7 @@ std::span<const FaultRow> FaultCatalogue() {
       kCpuStress,
       kDiskFill,
       kDiskRead,
+      kDiskThrottle,
       kDiskWrite,
       kDnsAnswer,
       kDnsError,
