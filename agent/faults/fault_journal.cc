@@ -23,6 +23,8 @@ constexpr std::string_view kLocksFile = ".locks";
 constexpr size_t kMaxEntryBytes = size_t{1} << 20;
 constexpr size_t kHeaderBytes = kMagic.size() + 4 + 8;
 constexpr off_t kOwnerOffset = 0;
+// A child that a killed agent had just forked holds what it inherited until it has closed it.
+constexpr int64_t kOwnerWaitMs = 1000;
 
 void PutLittleEndian(std::string& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
@@ -230,7 +232,7 @@ Result<JournalLock> FaultJournal::Lock(std::string_view uid, int64_t timeout_ms)
 bool FaultJournal::Halted() const { return access((folder_ + "/halt").c_str(), F_OK) == 0; }
 
 Result<JournalLock> FaultJournal::LockOwner() const {
-  auto lock = TakeLock(fmt::format("{}/{}", folder_, kLocksFile), kOwnerOffset, 0);
+  auto lock = TakeLock(fmt::format("{}/{}", folder_, kLocksFile), kOwnerOffset, kOwnerWaitMs);
   if (!lock && lock.error().code == ErrorCode::kTimeout) {
     return Fail(ErrorCode::kUnavailable, "{} is in use by another agent", folder_);
   }

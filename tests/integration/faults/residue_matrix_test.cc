@@ -134,7 +134,8 @@ class ResidueMatrix : public testing::Test {
       std::vector<pid_t> guardians;
       // A fault may be in force before they are loaded.
       if (ending == "guardian_dies" || ending == "power_cut")
-        Eventually(5000, [&] { return (guardians = GuardiansOf(view, agent)).size() == kGuardians; });
+        Eventually(5000,
+                   [&] { return (guardians = GuardiansOf(view, agent)).size() == kGuardians; });
       if (ending == "guardian_dies" && guardians.empty()) trouble = "there is no guardian";
       if (ending == "guardian_dies" && !guardians.empty())
         kill(guardians[turn % guardians.size()], SIGKILL);
@@ -147,7 +148,8 @@ class ResidueMatrix : public testing::Test {
       waitpid(agent, nullptr, 0);
       if (ending == "power_cut") {
         FaultEngineRun run(Options(false), view, stage->victim().mounts());
-        if (!run.engine().Start()) return "the engine does not start again";
+        if (const auto started = run.engine().Start(); !started)
+          return "the engine does not start again: " + started.error().message;
         if (!Done(uid)) trouble = "not undone at the start";
         took_ms = Elapsed(begin);
       }
@@ -203,6 +205,11 @@ TEST_F(ResidueMatrix, TheHostIsAsItWas) {
       if (!stage->made()) GTEST_SKIP() << "cgroups cannot be made here";
       int64_t took_ms = 0;
       const std::string trouble = Run(row, ending, turn, took_ms);
+      // They would live as long as this process, and watch their journals.
+      for (const pid_t guardian : GuardiansOf(view, getpid())) {
+        kill(guardian, SIGKILL);
+        waitpid(guardian, nullptr, 0);
+      }
       const bool cannot = trouble.starts_with("unsupported");
       (cannot ? unsupported : clean) += trouble.empty() || cannot;
       if (ending == "aggregator_lost") took_ms -= kLeaseMs;
