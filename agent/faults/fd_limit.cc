@@ -1,9 +1,11 @@
-// fd_limit: the target's processes can open no more files: the soft limit of each is what it has
-// open now. The hard limit stays, so that it can go back up. Verify counts the open files of each.
+// fd_limit: the target's processes can open no more files. The kernel's limit is one of numbers:
+// the soft limit of each becomes the number below which nothing (or `spare`) is free now. The hard
+// limit stays, so that it can go back up. Verify counts what is free below the limit.
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "agent/faults/claims.h"
 #include "agent/faults/victims.h"
@@ -16,9 +18,23 @@ std::string ClaimOf(const ProcessIdentity& process) {
   return fmt::format("limit:nofile:{}:{}", process.pid, process.start_ticks);
 }
 
-size_t OpenFiles(const HostView& host, uint32_t pid) {
-  const auto names = host.fs.List(fmt::format("/proc/{}/fd", pid));
-  return names ? names->size() : 0;
+std::set<uint64_t> OpenNumbers(const HostView& host, uint32_t pid) {
+  std::set<uint64_t> open;
+  for (const std::string& name :
+       host.fs.List(fmt::format("/proc/{}/fd", pid)).value_or(std::vector<std::string>())) {
+    if (const auto number = ParseUint(name)) open.insert(*number);
+  }
+  return open;
+}
+
+// The limit that leaves `spare` numbers free.
+uint64_t LimitThatLeaves(uint64_t spare, const std::set<uint64_t>& open) {
+  uint64_t limit = spare;
+  for (const uint64_t number : open) {
+    if (number > limit) break;
+    ++limit;
+  }
+  return limit;
 }
 
 // "soft hard" of a claim.
@@ -27,7 +43,7 @@ Result<void> SetSoft(const ProcessIdentity& process, std::string_view text, cons
   const auto soft = ParseUint(NextWord(text));
   if (!soft) return Fail(ErrorCode::kCorruption, "no limit of files: {}", text);
   const auto pid = static_cast<pid_t>(process.pid);
-  struct rlimit limit{};
+  struct rlimit limit {};
   if (prlimit(pid, RLIMIT_NOFILE, nullptr, &limit) != 0)
     return FailErrno(errno, "read limits of {}", pid);
   limit.rlim_cur = std::min<rlim_t>(*soft, limit.rlim_max);
@@ -44,8 +60,8 @@ class FdLimit final : public Fault {
     FAULTLINE_ASSIGN(const auto processes, TargetProcesses(spec.target, host));
     NameVictims(processes, host, plan);
     for (const ProcessIdentity& process : NamedVictims(plan)) {
-      const uint64_t limit =
-          OpenFiles(*host.host, process.pid) + static_cast<uint64_t>(spec.Integer("spare"));
+      const uint64_t limit = LimitThatLeaves(static_cast<uint64_t>(spec.Integer("spare")),
+                                             OpenNumbers(*host.host, process.pid));
       plan.claims[ClaimOf(process)] = "";
       plan.state[ClaimOf(process)] = std::to_string(limit);
     }
@@ -62,14 +78,14 @@ class FdLimit final : public Fault {
     size_t all = 0;
     size_t full = 0;
     for (const ProcessIdentity& process : NamedVictims(plan)) {
-      struct rlimit limit{};
+      struct rlimit limit {};
       if (!ReadIfSame(*host.host, process) ||
           prlimit(static_cast<pid_t>(process.pid), RLIMIT_NOFILE, nullptr, &limit) != 0) {
         continue;
       }
       ++all;
-      full += limit.rlim_cur <= OpenFiles(*host.host, process.pid) +
-                                    static_cast<uint64_t>(plan.spec.Integer("spare"));
+      full += limit.rlim_cur <= LimitThatLeaves(static_cast<uint64_t>(plan.spec.Integer("spare")),
+                                                OpenNumbers(*host.host, process.pid));
     }
     v1::Effect effect;
     AddMeasurement(effect, plan, "processes_without_files", static_cast<double>(full),

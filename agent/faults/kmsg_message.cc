@@ -60,17 +60,19 @@ class KmsgMessage final : public Fault {
   }
 
   Result<void> Inject(const FaultPlan& plan, const FaultHost& host) override {
-    const int fd = open(host.host->fs.Path(kKmsg).c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return FailErrno(errno, "open {}", kKmsg);
     size_t level = 0;
     while (level < std::size(kLevels) && kLevels[level] != plan.spec.Text("level")) ++level;
     const std::string line = fmt::format("<{}>{}\n", level, LineOf(plan.spec));
-    Result<void> done;
-    for (int64_t i = 0; i < plan.spec.Integer("count") && done; ++i) {
-      if (write(fd, line.data(), line.size()) < 0) done = FailErrno(errno, "write {}", kKmsg);
+    // Each through a descriptor of its own: the kernel drops what is more than ten lines of one.
+    for (int64_t i = 0; i < plan.spec.Integer("count"); ++i) {
+      const int fd = open(host.host->fs.Path(kKmsg).c_str(), O_WRONLY | O_CLOEXEC);
+      if (fd < 0) return FailErrno(errno, "open {}", kKmsg);
+      const bool written = write(fd, line.data(), line.size()) >= 0;
+      const int error = errno;
+      close(fd);
+      if (!written) return FailErrno(error, "write {}", kKmsg);
     }
-    close(fd);
-    return done;
+    return {};
   }
 
   Result<v1::Effect> Verify(const FaultPlan& plan, const FaultHost& host) override {

@@ -2,11 +2,6 @@
 // them: ping, and a TCP transfer. The figures are printed.
 #include <gtest/gtest.h>
 
-#include <arpa/inet.h>
-#include <spawn.h>
-
-#include <thread>
-
 #include "agent/faults/fault_recovery.h"
 #include "agent/faults/fault_service.h"
 #include "agent/faults/network_asked.h"
@@ -14,46 +9,12 @@
 #include "agent/faults/network_probe.h"
 #include "common/text.h"
 #include "tests/support/fault_engine_run.h"
+#include "tests/support/fault_probes.h"
 #include "tests/support/fault_stage.h"
 #include "tests/support/paths.h"
 
 namespace faultline {
 namespace {
-
-std::string Output(std::vector<std::string> words) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return "";
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t pid = -1;
-  const bool started = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  for (ssize_t n = 0; started && (n = read(ends[0], buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<size_t>(n));
-  close(ends[0]);
-  if (started) waitpid(pid, nullptr, 0);
-  return text;
-}
-
-struct Pinged {
-  double sent = 0, received = 0, duplicates = 0, median_ms = 0;
-  double Lost() const { return sent > 0 ? 100 * (sent - received) / sent : 100; }
-};
-
-double NumberBefore(const std::string& text, const std::string& mark) {
-  const size_t at = text.find(mark);
-  if (at == std::string::npos) return 0;
-  size_t from = at;
-  while (from > 0 && (std::isdigit(text[from - 1]) != 0 || text[from - 1] == '.')) --from;
-  return ParseDouble(text.substr(from, at - from)).value_or(0);
-}
 
 class NetworkFaults : public testing::Test {
  protected:
@@ -61,7 +22,7 @@ class NetworkFaults : public testing::Test {
     if (geteuid() != 0) GTEST_SKIP() << "needs root: makes network namespaces";
     stage.emplace(view);
     if (!stage->networked()) GTEST_SKIP() << "network namespaces cannot be connected here";
-    if (Output({"ping", "-V"}).empty()) GTEST_SKIP() << "needs ping (iputils-ping)";
+    if (ProgramOutput({"ping", "-V"}).empty()) GTEST_SKIP() << "needs ping (iputils-ping)";
     host.host = &view;
     host.mounts = stage->victim().mounts();
     host.worker_program = BinaryDir() + "/bin/faultline-guardian";
@@ -72,23 +33,7 @@ class NetworkFaults : public testing::Test {
     for (const FaultPlan& plan : in_force) (void)RecoverPlan(plan);
   }
 
-  Pinged Ping(int pings, double interval_s) {
-    const std::string text = Output(
-        {"nsenter", fmt::format("--net=/proc/{}/ns/net", stage->victim().pid()), "ping", "-n", "-c",
-         std::to_string(pings), "-i", fmt::format("{}", interval_s), "-W", "1", FaultStage::kPeer});
-    Pinged pinged;
-    pinged.sent = NumberBefore(text, " packets transmitted");
-    pinged.received = NumberBefore(text, " received");
-    pinged.duplicates = NumberBefore(text, " duplicates");
-    std::vector<double> times;  // the median: a busy machine delays some of them further
-    for (size_t at = 0; (at = text.find(" time=", at)) != std::string::npos; ++at) {
-      std::string_view rest = std::string_view(text).substr(at + 6);
-      times.push_back(ParseDouble(NextWord(rest)).value_or(0));
-    }
-    std::sort(times.begin(), times.end());
-    if (!times.empty()) pinged.median_ms = times[times.size() / 2];
-    return pinged;
-  }
+  Pinged Ping(int pings, double interval_s) { return PingPeer(*stage, pings, interval_s); }
   Result<FaultPlan> Start(const std::string& fault, const std::string& parameters) {
     const FaultRow* row = FindFault(FaultCatalogue(), fault);
     FaultSpec spec;
@@ -115,46 +60,11 @@ class NetworkFaults : public testing::Test {
     return MakeFault(FaultCatalogue(), plan.spec.fault)->Recover(plan, host);
   }
   std::string Qdiscs() {
-    return Output({"nsenter", fmt::format("--net=/proc/{}/ns/net", stage->victim().pid()), "tc",
-                   "qdisc", "show"}) +
-           Output({"nsenter", fmt::format("--net=/proc/{}/ns/net", stage->victim().pid()), "ip",
-                   "-o", "link"});
+    return ProgramOutput({"nsenter", fmt::format("--net=/proc/{}/ns/net", stage->victim().pid()),
+                          "tc", "qdisc", "show"}) +
+           ProgramOutput({"nsenter", fmt::format("--net=/proc/{}/ns/net", stage->victim().pid()),
+                          "ip", "-o", "link"});
   }
-  // Bytes per second that reach the peer and come back, after the first 64 KiB.
-  double TransferBytesPerS(size_t bytes) {
-    double rate = 0;
-    const std::string file = fmt::format("/proc/{}/ns/net", stage->victim().pid());
-    (void)InNetworkNamespace(file, [&]() -> Result<void> {
-      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      sockaddr_in address{};
-      address.sin_family = AF_INET;
-      address.sin_port = htons(FaultStage::kPort);
-      inet_pton(AF_INET, FaultStage::kPeer, &address.sin_addr);
-      if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
-      std::thread writer([&] {
-        const std::string block(16384, 'b');
-        for (size_t sent = 0; sent < bytes; sent += block.size()) {
-          if (send(fd, block.data(), block.size(), MSG_NOSIGNAL) <= 0) break;
-        }
-        shutdown(fd, SHUT_WR);
-      });
-      size_t received = 0, counted = 0;
-      std::chrono::steady_clock::time_point begin, last;
-      char buffer[65536];
-      for (ssize_t n = 0; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
-        last = std::chrono::steady_clock::now();
-        if (received >= 65536) counted += static_cast<size_t>(n);
-        if (received < 65536) begin = last;
-        received += static_cast<size_t>(n);
-      }
-      writer.join();
-      close(fd);
-      rate = static_cast<double>(counted) / std::chrono::duration<double>(last - begin).count();
-      return {};
-    });
-    return rate;
-  }
-
   SystemClock clock;
   HostView view = HostView::Real("/", &clock);
   FaultHost host;
@@ -182,8 +92,8 @@ TEST_F(NetworkFaults, DelayIsWhatWasAskedInEitherDirectionAndBoth) {
   EXPECT_EQ(Qdiscs(), before);
 }
 
-// A share of a half strays by 5 points once in 100,000 runs of 2,000 decisions; with a correlation of 25 % once in 50,000
-// runs of 3,000.
+// A share of a half strays by 5 points once in 100,000 runs of 2,000 decisions; with a correlation
+// of 25 % once in 50,000 runs of 3,000.
 TEST_F(NetworkFaults, SharesAreWhatWasAsked) {
   for (const char* correlation : {"25"}) {
     const auto loss =
@@ -217,7 +127,7 @@ TEST_F(NetworkFaults, RateIsWhatWasAsked) {
     const auto plan = Start(fault, "rate=8mbit device=eth0");
     ASSERT_TRUE(plan) << plan.error().message;
     // Of 1514 bytes on the wire 1448 are the transfer's.
-    const double wire = TransferBytesPerS(1'500'000) * 1514 / 1448;
+    const double wire = EchoBytesPerS(*stage, 1'500'000) * 1514 / 1448;
     std::printf("  %s: %.0f bytes/s of 1000000 asked\n", fault, wire);
     EXPECT_NEAR(wire, 1e6, 1e5);
     ASSERT_TRUE(RecoverPlan(*plan));
@@ -256,7 +166,7 @@ TEST_F(NetworkFaults, ProtectedPortsGoOn) {
   in_force.push_back(*plan);
   ASSERT_TRUE(fault->Inject(*plan, host));
   EXPECT_EQ(Ping(3, 0.01).Lost(), 100);
-  EXPECT_GT(TransferBytesPerS(1'000'000), 1e5);
+  EXPECT_GT(EchoBytesPerS(*stage, 1'000'000), 1e5);
 }
 
 TEST_F(NetworkFaults, FilterThatNoPacketMeetsIsNoSuccess) {

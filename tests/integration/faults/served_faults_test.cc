@@ -3,19 +3,15 @@
 // parts see.
 #include <gtest/gtest.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
-#include <atomic>
 #include <fstream>
-#include <new>
 
+#include "agent/faults/claims.h"
 #include "agent/faults/fault_recovery.h"
 #include "agent/faults/network_namespace.h"
+#include "tests/support/fault_probes.h"
 #include "tests/support/fault_stage.h"
 #include "tests/support/paths.h"
 
@@ -34,7 +30,7 @@ class ServedFaults : public testing::Test {
     host.journal_folder = stage->folder() + "/../journal";
   }
   void TearDown() override {
-    for (const FaultPlan& plan : host.others) (void)Undo(plan);
+    while (!host.others.empty()) (void)Undo(host.others.back());
   }
   Result<FaultPlan> Start(const std::string& fault,
                           const std::map<std::string, std::string>& parameters,
@@ -52,6 +48,7 @@ class ServedFaults : public testing::Test {
     FAULTLINE_ASSIGN(spec.parameters, AcceptParameters(row->parameters, parameters, fault));
     const auto made = row->make();
     FAULTLINE_ASSIGN(FaultPlan plan, made->Plan(spec, host));
+    FAULTLINE_TRY(FillClaims(plan, host));
     FAULTLINE_ASSIGN(const v1::Effect before, made->Verify(plan, host));
     EXPECT_NE(before.verdict(), v1::VERDICT_TRUE);
     for (const auto& measurement : before.measurements())
@@ -63,48 +60,17 @@ class ServedFaults : public testing::Test {
   v1::Effect Look(const FaultPlan& plan) {
     return MakeFault(FaultCatalogue(), plan.spec.fault)->Verify(plan, host).value_or(v1::Effect());
   }
-  Result<void> Undo(const FaultPlan& plan) {
+  Result<void> Undo(const FaultPlan& one) {
+    const FaultPlan plan = one;
+    std::erase_if(host.others,
+                  [&](const FaultPlan& other) { return other.spec.uid == plan.spec.uid; });
     return MakeFault(FaultCatalogue(), plan.spec.fault)->Recover(plan, host);
   }
   std::vector<std::string> Left(const FaultPlan& plan) {
     return MakeFault(FaultCatalogue(), plan.spec.fault)->Residue(plan, host);
   }
 
-  struct Answer {
-    std::string text;
-    double ms = 0;
-  };
-  // From the peer's namespace, as a client would.
-  Answer Get(const std::string& path, const std::string& headers = "") {
-    Answer answer;
-    (void)InNetworkNamespace(
-        fmt::format("/proc/{}/ns/net", stage->peer_pid()), [&]() -> Result<void> {
-          const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-          sockaddr_in address{};
-          address.sin_family = AF_INET;
-          address.sin_port = htons(FaultStage::kHttpPort);
-          inet_pton(AF_INET, FaultStage::kAddress, &address.sin_addr);
-          const auto begin = std::chrono::steady_clock::now();
-          if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-            const std::string request =
-                "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + "\r\n";
-            (void)send(fd, request.data(), request.size(), MSG_NOSIGNAL);
-            char buffer[4096];
-            pollfd event{fd, POLLIN, 0};
-            while (poll(&event, 1, 3000) > 0) {
-              const ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-              if (n <= 0) break;
-              answer.text.append(buffer, static_cast<size_t>(n));
-            }
-          }
-          answer.ms =
-              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-                  .count();
-          close(fd);
-          return {};
-        });
-    return answer;
-  }
+  HttpAnswer Get(const std::string& path) { return AskVictim(*stage, path); }
 
   SystemClock clock;
   HostView view = HostView::Real("/", &clock);
@@ -123,12 +89,11 @@ TEST_F(ServedFaults, HttpIsCutDelayedAndChangedAndTheyAddUp) {
   EXPECT_TRUE(Get("/other").text.starts_with("HTTP/1.1 200"));
   EXPECT_EQ(Look(*cut).verdict(), v1::VERDICT_TRUE) << Look(*cut).ShortDebugString();
   ASSERT_TRUE(Undo(*cut));
-  host.others.clear();
   EXPECT_TRUE(Get("/api").text.starts_with("HTTP/1.1 200"));
 
   const auto late = Start("http_delay", {{"port", port}, {"delay", "300ms"}});
   ASSERT_TRUE(late) << late.error().message;
-  const Answer delayed = Get("/");
+  const HttpAnswer delayed = Get("/");
   std::printf("  delay: %.1f ms of 300 asked\n", delayed.ms);
   EXPECT_NEAR(delayed.ms, 300, 30);
   EXPECT_EQ(Look(*late).verdict(), v1::VERDICT_TRUE) << Look(*late).ShortDebugString();
@@ -142,13 +107,13 @@ TEST_F(ServedFaults, HttpIsCutDelayedAndChangedAndTheyAddUp) {
                                          {"replace.code", "503"},
                                          {"patch.headers", R"([["X-Faultline","yes"]])"}});
   ASSERT_TRUE(code) << code.error().message;
-  const Answer all = Get("/before");
+  const HttpAnswer all = Get("/before");
   EXPECT_NEAR(all.ms, 300, 40);
   EXPECT_TRUE(all.text.starts_with("HTTP/1.1 503")) << all.text;
   EXPECT_NE(all.text.find("X-Faultline: yes"), std::string::npos) << all.text;
   EXPECT_NE(all.text.find("GET /replaced?a=b HTTP/1.1"), std::string::npos) << all.text;
   ASSERT_TRUE(Undo(*late));
-  const Answer rest = Get("/before");
+  const HttpAnswer rest = Get("/before");
   EXPECT_LT(rest.ms, 200);
   EXPECT_TRUE(rest.text.starts_with("HTTP/1.1 503")) << rest.text;
   ASSERT_TRUE(Undo(*other));
@@ -157,74 +122,8 @@ TEST_F(ServedFaults, HttpIsCutDelayedAndChangedAndTheyAddUp) {
   EXPECT_TRUE(Left(*late).empty() && Left(*other).empty() && Left(*code).empty());
 }
 
-// Reads a file again and again and counts what it sees, in memory that the test shares.
-struct Seen {
-  std::atomic<uint64_t> reads = 0, failures = 0, wrong = 0, other_mode = 0, ns = 0;
-};
-
-class Reader {
- public:
-  explicit Reader(const std::string& path) {
-    void* memory =
-        mmap(nullptr, sizeof(Seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    seen = new (memory) Seen;
-    pid = fork();
-    if (pid == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      while (true) One(path);
-    }
-  }
-  ~Reader() {
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-  }
-  struct Rates {
-    double failures = 0, wrong = 0, other_mode = 0, mean_ms = 0;
-    uint64_t reads = 0;
-  };
-  Rates During(uint64_t reads) const {
-    const uint64_t first = seen->reads, failures = seen->failures, wrong = seen->wrong,
-                   mode = seen->other_mode, ns = seen->ns;
-    EXPECT_TRUE(Eventually(15'000, [&] { return seen->reads - first >= reads; }));
-    Rates rates;
-    rates.reads = seen->reads - first;
-    const double all = static_cast<double>(rates.reads);
-    rates.failures = 100 * static_cast<double>(seen->failures - failures) / all;
-    rates.wrong = 100 * static_cast<double>(seen->wrong - wrong) / all;
-    rates.other_mode = 100 * static_cast<double>(seen->other_mode - mode) / all;
-    rates.mean_ms = static_cast<double>(seen->ns - ns) / all / 1e6;
-    return rates;
-  }
-  v1::Subject target() const {
-    v1::Subject subject;
-    subject.set_pid(static_cast<uint32_t>(pid));
-    return subject;
-  }
-
-  Seen* seen = nullptr;
-  pid_t pid = -1;
-
- private:
-  void One(const std::string& path) const {
-    struct stat status{};
-    if (stat(path.c_str(), &status) == 0 && (status.st_mode & 07777) == 0110) ++seen->other_mode;
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    char buffer[64] = {};
-    const auto begin = std::chrono::steady_clock::now();
-    const ssize_t n = read(fd, buffer, sizeof buffer);
-    seen->ns += static_cast<uint64_t>(
-        std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
-    if (n < 0 && errno == EIO) ++seen->failures;
-    if (n > 0 && std::string_view(buffer, static_cast<size_t>(n)) != "one\ntwo\nthree\n")
-      ++seen->wrong;
-    close(fd);
-    ++seen->reads;
-    usleep(500);
-  }
-};
-
 TEST_F(ServedFaults, ReadsFailWaitAndLieAsOftenAsAsked) {
-  const Reader reader(stage->file());
+  const FileReader reader(view, stage->file());
   const v1::Subject target = reader.target();
   const std::string folder = stage->folder();
   const auto run = [&](const std::string& fault, std::map<std::string, std::string> parameters,
@@ -233,14 +132,14 @@ TEST_F(ServedFaults, ReadsFailWaitAndLieAsOftenAsAsked) {
     parameters["path"] = folder + "/**/*";
     const auto plan = Start(fault, parameters, &target);
     EXPECT_TRUE(plan) << plan.error().message;
-    if (!plan) return Reader::Rates{};
+    if (!plan) return FileReader::Rates{};
     (void)reader.During(5);  // those under way when we came
     const auto rates = reader.During(reads);
+    EXPECT_TRUE(rates) << "no reads any more";
     EXPECT_EQ(Look(*plan).verdict(), v1::VERDICT_TRUE) << Look(*plan).ShortDebugString();
     EXPECT_TRUE(Undo(*plan));
-    host.others.clear();
     EXPECT_TRUE(Left(*plan).empty());
-    return rates;
+    return rates.value_or(FileReader::Rates());
   };
   const auto failing =
       run("io_fault", {{"methods", "READ"}, {"errno", "5"}, {"percent", "50"}}, 1500);
@@ -260,13 +159,13 @@ TEST_F(ServedFaults, ReadsFailWaitAndLieAsOftenAsAsked) {
                          1500);
   std::printf("  io_mistake: %.1f %% of 50 asked\n", wrong.wrong);
   EXPECT_NEAR(wrong.wrong, 50, 5);
-  const auto after = reader.During(200);
+  const auto after = reader.During(200).value_or(FileReader::Rates());
   EXPECT_EQ(after.failures + after.wrong + after.other_mode, 0);
   EXPECT_LT(after.mean_ms, 2);
 }
 
 TEST_F(ServedFaults, SystemCallsFailAndWaitSoManyTimes) {
-  const Reader reader(stage->file());
+  const FileReader reader(view, stage->file());
   const v1::Subject target = reader.target();
   const auto failing =
       Start("syscall_errno", {{"syscalls", "read"}, {"errno", "EIO"}, {"times", "7"}}, &target);
@@ -274,11 +173,10 @@ TEST_F(ServedFaults, SystemCallsFailAndWaitSoManyTimes) {
   (void)reader.During(200);
   EXPECT_EQ(reader.seen->failures, 7u);
   ASSERT_TRUE(Undo(*failing));
-  host.others.clear();
   const auto late = Start("syscall_delay", {{"syscalls", "read"}, {"delay", "100ms"}}, &target);
   ASSERT_TRUE(late) << late.error().message;
   (void)reader.During(3);
-  const auto rates = reader.During(20);
+  const auto rates = reader.During(20).value_or(FileReader::Rates());
   std::printf("  syscall_delay: %.2f ms of 100 asked (n=%lu)\n", rates.mean_ms, rates.reads);
   EXPECT_NEAR(rates.mean_ms, 100, 10);
   ASSERT_TRUE(Undo(*late));
@@ -292,7 +190,7 @@ class FileFaults : public ServedFaults {
  protected:
   std::string Text(const std::string& path) { return view.fs.Read(path).value_or("(none)"); }
   std::string Print() {
-    struct stat status{};
+    struct stat status {};
     if (stat(stage->file().c_str(), &status) != 0) return "none";
     return fmt::format("{} {:o} {} {}.{} {}", status.st_ino, status.st_mode, status.st_size,
                        status.st_mtim.tv_sec, status.st_mtim.tv_nsec, Text(stage->file()));
@@ -324,7 +222,6 @@ TEST_F(FileFaults, EachIsExactlyUndone) {
     EXPECT_EQ(Look(*plan).verdict(), v1::VERDICT_TRUE) << one.fault;
     EXPECT_FALSE(Left(*plan).empty());
     ASSERT_TRUE(Undo(*plan));
-    host.others.clear();
     const std::string after = Print();
     if (one.fault == "file_append") {  // its time of change tells of it
       EXPECT_EQ(Text(stage->file()), "one\ntwo\nthree\n");
@@ -348,7 +245,6 @@ TEST_F(FileFaults, WhatOthersWroteMeanwhileIsKept) {
   const auto left = Left(*plan);
   ASSERT_EQ(left.size(), 1u);
   EXPECT_NE(left[0].find(".changed"), std::string::npos) << left[0];
-  host.others.clear();
   const auto append = Start("file_append", stage->Parameters("file-name={file} data=ours"));
   ASSERT_TRUE(append) << append.error().message;
   std::ofstream(stage->file(), std::ios::app) << "theirs\n";
@@ -370,7 +266,7 @@ TEST_F(FileFaults, DiskIsFilledAsFarAsAskedAndAFullOneIsNoSuccess) {
   if (mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=16m") != 0)
     GTEST_SKIP() << "file systems cannot be mounted here";
   const auto used = [&] {
-    struct statvfs status{};
+    struct statvfs status {};
     statvfs(folder.c_str(), &status);
     return 100.0 *
            (1 - static_cast<double>(status.f_bavail) / static_cast<double>(status.f_blocks));
@@ -391,8 +287,91 @@ TEST_F(FileFaults, DiskIsFilledAsFarAsAskedAndAFullOneIsNoSuccess) {
   ASSERT_TRUE(Undo(*rest));
   ASSERT_TRUE(Undo(*none));
   EXPECT_LT(used(), 1);
-  host.others.clear();
   EXPECT_EQ(umount(folder.c_str()), 0);
+}
+
+// A process in the cgroup writes past the page cache and takes its time; another fault on the same
+// disk comes and goes.
+TEST_F(ServedFaults, DiskIsAsSlowAsAsked) {
+  struct Written {
+    std::atomic<uint64_t> bytes = 0;
+  };
+  const std::string path = stage->folder() + "/writes";
+  const SharedChild<Written> writer(view, &*stage, [path](Written& seen) {
+    static const int fd = open(path.c_str(), O_CREAT | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
+    alignas(4096) static char block[32768];
+    if (pwrite(fd, block, sizeof block, 0) != sizeof block) _exit(1);
+    seen.bytes += sizeof block;
+  });
+  const auto rate = [&] {
+    usleep(300'000);  // what passes at once
+    const auto begin = std::chrono::steady_clock::now();
+    const uint64_t first = writer.seen->bytes;
+    usleep(2'000'000);
+    return static_cast<double>(writer.seen->bytes - first) /
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const double before = rate();
+  if (before == 0) GTEST_SKIP() << "nothing can be written past the page cache here";
+  const auto slow = Start("disk_throttle", {{"path", stage->folder()}, {"writeBps", "1MiB"}});
+  if (!slow && slow.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << slow.error().message;
+  ASSERT_TRUE(slow) << slow.error().message;
+  const double asked = 1 << 20;
+  const double during = rate();
+  std::printf("  disk_throttle: %.0f bytes/s of %.0f asked, %.0f before\n", during, asked, before);
+  EXPECT_NEAR(during, asked, 0.1 * asked);
+  const auto slower = Start("disk_throttle", {{"path", stage->folder()}, {"writeIops", "20"}});
+  ASSERT_TRUE(slower) << slower.error().message;
+  EXPECT_NEAR(rate(), 20 * 32768, 0.1 * 20 * 32768);
+  ASSERT_TRUE(Undo(*slow));
+  EXPECT_NEAR(rate(), 20 * 32768, 0.1 * 20 * 32768) << "the other one is still there";
+  ASSERT_TRUE(Undo(*slower));
+  EXPECT_GT(rate(), 2 * asked);
+  EXPECT_FALSE(Start("disk_throttle", {{"path", stage->folder()}})) << "nothing is asked";
+  EXPECT_FALSE(Start("disk_throttle", {{"path", stage->folder()}, {"readIops", "16"}}))
+      << "would be 10";
+  EXPECT_FALSE(Start("disk_throttle", {{"path", "/dev/shm"}, {"writeBps", "1MiB"}}));
+}
+
+// A number above the limit that is open already gives no room below it.
+TEST_F(ServedFaults, NoMoreFilesThanAskedCanBeOpened) {
+  struct Opened {
+    std::atomic<int> asked = 0, answered = 0, more = -1;
+  };
+  const SharedChild<Opened> opener(view, &*stage, [](Opened& seen) {
+    static const int high = fcntl(STDERR_FILENO, F_DUPFD, 500);
+    if (seen.answered == seen.asked) {
+      usleep(1000);
+      return;
+    }
+    int fds[100];
+    int many = 0;
+    while (many < 100 && (fds[many] = dup(high)) >= 0) ++many;
+    seen.more = many;
+    while (many > 0) close(fds[--many]);
+    ++seen.answered;
+  });
+  const auto opens = [&] {
+    ++opener.seen->asked;
+    EXPECT_TRUE(Eventually(5000, [&] { return opener.seen->answered == opener.seen->asked; }));
+    return opener.seen->more.load();
+  };
+  EXPECT_EQ(opens(), 100);
+  const v1::Subject target = opener.target();
+  const auto plan = Start("fd_limit", {{"spare", "7"}}, &target);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(opens(), 7);
+  ASSERT_TRUE(Undo(*plan));
+  EXPECT_EQ(opens(), 100);
+}
+
+// The kernel drops what is more than ten lines of one writer.
+TEST_F(ServedFaults, TheKernelsLogHasAllLines) {
+  const auto plan = Start("kmsg_message", {{"message", fmt::format("faultline-many-{}", getpid())},
+                                           {"level", "debug"},
+                                           {"count", "25"}});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(Look(*plan).measurements(0).during(), 25);
 }
 
 // Named here so that the conformance suite is not the only one to know them: disk_read, disk_write,
