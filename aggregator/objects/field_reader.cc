@@ -185,7 +185,8 @@ std::vector<std::string> FieldReader::Strings(std::string_view name) {
   for (size_t i = 0; i < value->get_array().size(); ++i) {
     const json::value& item = value->get_array()[i];
     if (!item.is_string() || item.get_string().empty()) {
-      Refuse(fmt::format("{}[{}]", name, i), fmt::format("expected a string, got {}", TypeName(item)));
+      Refuse(fmt::format("{}[{}]", name, i),
+             item.is_string() ? "is empty" : fmt::format("expected a string, got {}", TypeName(item)));
       continue;
     }
     strings.emplace_back(item.get_string());
@@ -254,7 +255,7 @@ Result<void> FieldReader::Done() {
   if (error_) return std::unexpected(*error_);
   for (const auto& [key, value] : object_) {
     const std::string_view name = key;
-    if (std::ranges::find(known_, name) != known_.end()) continue;
+    if (value.is_null() || std::ranges::find(known_, name) != known_.end()) continue;
     const std::string nearest = NearestWord(name, known_);
     return Fail(ErrorCode::kInvalidArgument, "{}: unknown field{}", PathOf(name),
                 nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest));

@@ -45,6 +45,7 @@ class FieldReader {
   // Anything: the caller checks it.
   boost::json::value* Any(std::string_view name, Need need = Need::kOptional);
   bool Has(std::string_view name) const { return object_.contains(name); }
+  const boost::json::object& object() const { return object_; }
 
   // Errors are "path.name: reason".
   void Refuse(std::string_view name, std::string_view reason);

@@ -121,7 +121,13 @@ void ReadTask(FieldReader& task, json::object& to, std::vector<std::string>& not
         to["command"] = std::move(command);
         container.String("name");
         container.String("imagePullPolicy");
-        container.Any("resources");
+        // How Kubernetes keeps a container: nothing of it holds for a command of the node.
+        for (const std::string_view name :
+             {"resources", "ports", "securityContext", "terminationMessagePath",
+              "terminationMessagePolicy", "stdin", "tty"})
+          container.Any(name);
+        for (const std::string_view name : {"workingDir", "envFrom", "lifecycle"})
+          RefuseFilled(container, name, "cannot be honoured: the command runs on a node");
         Move(container, "env", to);
         RefuseFilled(container, "volumeMounts", "cannot be honoured: the command runs on a node");
         if (const json::string* image = container.String("image"))

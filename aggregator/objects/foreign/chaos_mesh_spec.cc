@@ -1,6 +1,7 @@
 #include "aggregator/objects/foreign/chaos_mesh_spec.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "common/text.h"
 
@@ -23,6 +24,33 @@ void AddFault(TranslatedChaos& to, std::string fault, json::object parameters,
 std::string Word(FieldReader& spec, std::string_view name) {
   const json::string* text = spec.String(name, Need::kRequired);
   return text == nullptr ? "" : std::string(*text);
+}
+
+// A list as a form leaves it: with lines in which nothing is written.
+void DropEmpty(FieldReader& from, std::string_view name) {
+  json::value* value = from.Any(name);
+  if (value == nullptr || !value->is_array()) return;
+  json::array filled;
+  for (const json::value& item : value->get_array())
+    if (!item.is_string() || !item.get_string().empty()) filled.push_back(item);
+  value->get_array() = std::move(filled);
+}
+
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  const size_t end = text.find_last_not_of('=') + 1;
+  if (text.size() % 4 != 0 || text.size() - end > 2) return std::nullopt;
+  for (const char c : text.substr(0, end)) {
+    const size_t digit = kLetters.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    if ((count += 6) >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);
+  }
+  return bytes;
 }
 
 // ---- Kinds
@@ -82,6 +110,11 @@ void ReadNetwork(FieldReader& spec, TranslatedChaos& to) {
   }
   if (!known) spec.Refuse("action", "'" + action + "' is no action of NetworkChaos");
   MoveTexts(spec, {"device", "direction", "externalTargets"}, parameters);
+  const json::string* behavior = spec.String("partitionBehavior");
+  if (behavior != nullptr && !behavior->empty() && *behavior != "drop") {
+    spec.Refuse("partitionBehavior", "'" + std::string(*behavior) +
+                                         "' cannot be honoured: packets are dropped, none is answered");
+  }
   if (spec.Any("targetDevice") != nullptr)
     to.notes.push_back(
         "targetDevice plays no part: packets are met where the selected pods send and receive "
@@ -89,40 +122,11 @@ void ReadNetwork(FieldReader& spec, TranslatedChaos& to) {
   AddFault(to, "network_" + action, std::move(parameters));
 }
 
-// What people pass through to stress-ng. The few that say something are understood.
-void ReadStressOptions(FieldReader& from, std::string_view field, std::string text,
-                       json::object& cpu, json::object& memory, json::object& io,
-                       TranslatedChaos& to) {
-  std::replace(text.begin(), text.end(), '=', ' ');
-  std::string_view rest = text;
-  for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
-    const std::string value(NextWord(rest));
-    if (word == "--cpu" || word == "-c") {
-      cpu["workers"] = value;
-    } else if (word == "--cpu-load" || word == "-l") {
-      cpu["load"] = value;
-    } else if (word == "--vm" || word == "-m") {
-      memory["workers"] = value;
-    } else if (word == "--vm-bytes") {
-      memory["size"] = value;
-    } else if (word == "--hdd" || word == "-d" || word == "--io" || word == "-i") {
-      io["workers"] = value;
-    } else if (word == "--timeout" || word == "-t") {
-      to.notes.push_back("--timeout plays no part: the duration holds");
-    } else if (word == "--cpu-method" || word == "--cpu-load-slice" || word == "--vm-keep" ||
-               word == "--vm-method") {
-      to.notes.push_back(std::string(word) + " plays no part: the workers are our own");
-    } else {
-      from.Refuse(field,
-                  "'" + std::string(word) + "' cannot be honoured: no worker of ours does that");
-    }
-  }
-}
-
 void ReadStress(FieldReader& spec, TranslatedChaos& to) {
   json::object cpu, memory, io;
   bool has_cpu = false, has_memory = false;
   const auto options = [&](FieldReader& reader) {
+    DropEmpty(reader, "options");
     for (const std::string& option : reader.Strings("options"))
       ReadStressOptions(reader, "options", option, cpu, memory, io, to);
   };
@@ -210,6 +214,13 @@ void ReadHttp(FieldReader& spec, TranslatedChaos& to) {
   spec.Object("replace", [&](FieldReader& reader) {
     MoveTexts(reader, {"path", "method", "code", "body", "queries", "headers"}, replace,
               "replace.");
+    // Bytes are base64 in a manifest.
+    if (json::value* body = replace.if_contains("replace.body"); body != nullptr) {
+      const auto text = DecodeBase64(TextOf(*body));
+      if (!text) return reader.Refuse("body", "is not base64, as bytes are in a manifest");
+      if (!IsValidUtf8(*text)) return reader.Refuse("body", "cannot be honoured: it is no text");
+      *body = json::string(*text);
+    }
   });
   if (!replace.empty()) AddFault(to, "http_replace", with_filter(std::move(replace)), "-replace");
   spec.Object("patch", [&](FieldReader& reader) {
@@ -413,12 +424,34 @@ void Move(FieldReader& from, std::string_view name, json::object& to) {
   if (const json::value* value = from.Any(name); value != nullptr) to[name] = *value;
 }
 
+// metadata.name: a pod; spec.nodeName: a node; metadata.namespace. Other fields are not known here.
+void ReadFields(FieldReader& fields, json::object& to, const std::string& name_space) {
+  if (const json::string* space = fields.String("metadata.namespace"))
+    to["namespaces"] = json::array{*space};
+  if (const json::string* node = fields.String("spec.nodeName")) to["nodes"] = json::array{*node};
+  if (const json::string* name = fields.String("metadata.name")) {
+    json::array spaces = to.contains("namespaces") && to["namespaces"].is_array()
+                             ? to["namespaces"].get_array()
+                             : json::array{json::string(name_space)};
+    json::object pods;
+    for (const json::value& space : spaces) pods[TextOf(space)] = json::array{*name};
+    to["pods"] = std::move(pods);
+  }
+  for (const auto& [name, value] : fields.object()) {
+    const std::string_view field = name;
+    if (field != "metadata.name" && field != "metadata.namespace" && field != "spec.nodeName") {
+      return fields.Refuse(field, "cannot be honoured: that field of a pod is not known here");
+    }
+  }
+}
+
 void ReadSelector(FieldReader& from, json::object& to, const std::string& name_space) {
   for (const std::string_view name :
        {"namespaces", "labelSelectors", "expressionSelectors", "nodes", "nodeSelectors", "pods"}) {
     Move(from, name, to);
   }
-  RefuseFilled(from, "fieldSelectors", "cannot be honoured: fields of pods are not known here");
+  const bool named = to.contains("pods") && to["pods"].is_object() && !to["pods"].get_object().empty();
+  from.Object("fieldSelectors", [&](FieldReader& fields) { ReadFields(fields, to, name_space); });
   RefuseFilled(from, "annotationSelectors",
                "cannot be honoured: annotations of pods are not known here");
   // Only running containers are ever chosen, so that Running asks for nothing more.
@@ -426,6 +459,8 @@ void ReadSelector(FieldReader& from, json::object& to, const std::string& name_s
     if (phase != "Running")
       from.Refuse("podPhaseSelectors", "cannot be honoured: only Running pods are chosen");
   }
+  // Pods that are named are meant whatever else is said.
+  if (named) to = {{"pods", to["pods"]}};
   if (!to.contains("namespaces") && !to.contains("pods"))
     to["namespaces"] = json::array{json::string(name_space)};
 }
@@ -436,6 +471,9 @@ void ReadPodTargets(FieldReader& spec, const std::string& name_space, Translated
       "selector", [&](FieldReader& reader) { ReadSelector(reader, selector, name_space); },
       Need::kRequired);
   Move(spec, "containerNames", selector);
+  // One of them, as manifests of version 1 had it.
+  if (const json::string* one = spec.String("containerName"); one != nullptr && !one->empty())
+    selector["containerNames"] = json::array{*one};
   to.spec["selector"] = std::move(selector);
 }
 
@@ -469,6 +507,11 @@ void ReadMachineTargets(FieldReader& spec, TranslatedChaos& to) {
     Move(reader, "physicalMachines", machines);
     RefuseFilled(reader, "annotationSelectors", "cannot be honoured: choose machines by labels");
     RefuseFilled(reader, "fieldSelectors", "cannot be honoured: choose machines by labels");
+    // Machines that are named are meant whatever else is said.
+    if (const json::value* named = machines.if_contains("physicalMachines");
+        named != nullptr && named->is_object() && !named->get_object().empty()) {
+      machines = {{"physicalMachines", *named}};
+    }
     if (!machines.empty()) selector["machines"] = std::move(machines);
   });
   if (!nodes.empty()) selector["nodes"] = std::move(nodes);
@@ -477,6 +520,35 @@ void ReadMachineTargets(FieldReader& spec, TranslatedChaos& to) {
 }
 
 }  // namespace
+
+void ReadStressOptions(FieldReader& from, std::string_view field, std::string text,
+                       json::object& cpu, json::object& memory, json::object& io,
+                       TranslatedChaos& to) {
+  std::replace(text.begin(), text.end(), '=', ' ');
+  std::string_view rest = text;
+  for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
+    const std::string value(NextWord(rest));
+    if (word == "--cpu" || word == "-c") {
+      cpu["workers"] = value;
+    } else if (word == "--cpu-load" || word == "-l") {
+      cpu["load"] = value;
+    } else if (word == "--vm" || word == "-m") {
+      memory["workers"] = value;
+    } else if (word == "--vm-bytes") {
+      memory["size"] = value;
+    } else if (word == "--hdd" || word == "-d" || word == "--io" || word == "-i") {
+      io["workers"] = value;
+    } else if (word == "--timeout" || word == "-t") {
+      to.notes.push_back("--timeout plays no part: the duration holds");
+    } else if (word == "--cpu-method" || word == "--cpu-load-slice" || word == "--vm-keep" ||
+               word == "--vm-method") {
+      to.notes.push_back(std::string(word) + " plays no part: the workers are our own");
+    } else {
+      from.Refuse(field,
+                  "'" + std::string(word) + "' cannot be honoured: no worker of ours does that");
+    }
+  }
+}
 
 std::string TextOf(const json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
@@ -493,6 +565,11 @@ void MoveTexts(FieldReader& from, std::initializer_list<std::string_view> names,
     if (value->is_object() && !StaysWhole(name)) {
       for (const auto& [inner, item] : value->get_object())
         to[path + "." + std::string(inner)] = json::string(TextOf(item));
+    } else if (value->is_array()) {
+      json::array texts;
+      for (const json::value& item : value->get_array())
+        texts.push_back(item.is_number() ? json::value(json::string(TextOf(item))) : item);
+      to[path] = json::string(json::serialize(texts));
     } else {
       to[path] = json::string(TextOf(*value));
     }

@@ -47,6 +47,11 @@ void MoveTexts(FieldReader& from, std::initializer_list<std::string_view> names,
 // The same for one number that means nothing when it is 0.
 void MoveUnlessZero(FieldReader& from, std::string_view name, boost::json::object& to,
                     const std::string& prefix = "");
+// What people pass through to stress-ng, of which the few that say something are understood: it becomes
+// parameters of the faults, a note, or a refusal.
+void ReadStressOptions(FieldReader& from, std::string_view field, std::string text,
+                       boost::json::object& cpu, boost::json::object& memory,
+                       boost::json::object& io, TranslatedChaos& to);
 // Refuses the field unless it is absent or empty.
 void RefuseFilled(FieldReader& from, std::string_view name, std::string_view reason);
 std::string TextOf(const boost::json::value& value);

@@ -33,6 +33,14 @@ constexpr ShortOption kShort[] = {
     {"network", 'c', "correlation"},
     {"network", 'r', "rate"},
     {"network port", 'p', "port"},
+    {"network bandwidth", 'l', "limit"},
+    {"network bandwidth", 'b', "buffer"},
+    {"network bandwidth", 'm', "minburst"},
+    {"network dns", 'd', "dns-domain-name"},
+    {"network dns", 'i', "dns-ip"},
+    {"network flood", 'd', "duration"},
+    {"network flood", 'n', "parallel"},
+    {"network flood", 'p', "port"},
     {"process", 'p', "process"},
     {"process", 's', "signal"},
     {"process", 'r', "recover-cmd"},
@@ -53,6 +61,7 @@ constexpr ShortOption kShort[] = {
     {"jvm", 'd', "database"},
     {"jvm", 't', "table"},
     {"jvm", 'v', "mysql-connector-version"},
+    {"jvm rule-file", 'p', "rule-file"},
     {"redis", 'a', "addr"},
     {"redis", 'p', "password"},
     {"redis", 's', "size"},
@@ -66,20 +75,53 @@ constexpr ShortOption kShort[] = {
     {"kafka", 't', "threads"},
     {"kafka", 'u', "username"},
     {"kafka", 'p', "password"},
+    {"kafka flood", 'r', "rps"},
+    {"kafka io", 'r', "non-readable"},
+    {"kafka io", 'w', "non-writable"},
+    {"kafka io", 'c', "config-file"},
     {"vm", 'v', "vm-name"},
     {"file", 'f', "file-name"},
     {"file", 'd', "dir-name"},
     {"file", 'p', "privilege"},
     {"file", 's', "source-file"},
-    {"file", 'D', "dest-file"},
+    {"file rename", 'd', "dest-file"},
+    {"file append", 'd', "data"},
+    {"file append", 'c', "count"},
+    {"file replace", 'o', "origin-string"},
+    {"file replace", 'd', "dest-string"},
+    {"file replace", 'l', "line"},
     {"http", 'p', "proxy-ports"},
     {"http", 't', "target"},
     {"http", 'm', "method"},
+    {"http", 'c', "code"},
+    {"http delay", 'd', "delay"},
+    {"http config", 'p', "file-path"},
+    {"http request", 'c', "count"},
+    {"user_defined", 'a', "attackCmd"},
+    {"user_defined", 'r', "recoverCmd"},
+};
+
+// Long options that are called otherwise in a body.
+struct LongOption {
+  std::string_view attack, name, field;
+};
+constexpr LongOption kLong[] = {
+    {"network", "ip", "ip-address"},
+    {"network", "protocol", "ip-protocol"},
+    {"jvm", "path", "rule-file"},
+    {"kafka", "config", "config-file"},
+    {"user_defined", "attack-cmd", "attackCmd"},
+    {"user_defined", "recover-cmd", "recoverCmd"},
 };
 
 constexpr std::string_view kAttacks[] = {"process", "stress", "network",     "disk",  "clock",
                                          "host",    "jvm",    "kafka",       "redis", "vm",
                                          "file",    "http",   "user_defined"};
+
+// -5, -10m: a value, not an option.
+bool IsNegative(std::string_view word) {
+  return word.size() > 1 && word[0] == '-' && word[1] >= '0' && word[1] <= '9';
+}
 
 std::string LongName(const std::string& attack, const std::string& action, char letter) {
   for (const std::string& wanted : {attack + " " + action, attack}) {
@@ -130,13 +172,16 @@ Result<AttackCommand> ReadAttackCommand(std::span<const std::string> words) {
       return Fail(ErrorCode::kUnsupported, "{}: is the form of a command; say what goes there",
                   word);
     if (!word.starts_with("-")) {
-      (command.kind.empty() ? command.kind : actions.emplace_back()) = word;
+      (command.kind.empty() ? command.kind : actions.emplace_back()) =
+          word == "user-defined" ? "user_defined" : word;
       continue;
     }
     const size_t equals = word.find('=');
     std::string name = word.substr(0, equals);
     if (name.starts_with("--")) {
       name = name.substr(2);
+      for (const LongOption& option : kLong)
+        if (option.attack == command.kind && option.name == name) name = option.field;
     } else if (name.size() == 2) {
       const std::string long_name =
           LongName(command.kind, actions.empty() ? "" : actions.front(), name[1]);
@@ -150,7 +195,7 @@ Result<AttackCommand> ReadAttackCommand(std::span<const std::string> words) {
     if (equals != std::string::npos) {
       options[name] = word.substr(equals + 1);
     } else if (i + 1 < words.size() &&
-               (!words[i + 1].starts_with("-") || ParseDouble(words[i + 1]))) {
+               (!words[i + 1].starts_with("-") || IsNegative(words[i + 1]))) {
       options[name] = words[++i];
     } else {
       options[name] = "true";
@@ -158,6 +203,7 @@ Result<AttackCommand> ReadAttackCommand(std::span<const std::string> words) {
   }
   if (std::find(std::begin(kAttacks), std::end(kAttacks), command.kind) == std::end(kAttacks))
     return Fail(ErrorCode::kInvalidArgument, "attack: '{}' is not one of chaosd's", command.kind);
+  options.erase("log-level");  // of chaosd itself
   for (const auto& [name, value] : options) command.body[name] = value;
   if (command.kind == "disk" && actions.size() == 2 && actions[0] == "add-payload")
     actions = {actions[1] + "-payload"};

@@ -1,6 +1,7 @@
 // What chaosd takes at /api/attack/<kind>: process, stress, network, disk, clock, host, jvm, kafka,
 // vm, redis, file, http, user_defined. Its defaults are its own, so they are filled in here.
 #include <algorithm>
+#include <cctype>
 
 #include "aggregator/objects/foreign/chaos_mesh_spec.h"
 #include "common/text.h"
@@ -58,7 +59,16 @@ void ReadStress(FieldReader& body, TranslatedChaos& to) {
   const std::string action = Action(body, "cpu");
   json::object parameters;
   MoveTexts(body, {"workers", "load", "size"}, parameters);
-  RefuseFilled(body, "options", "cannot be honoured: the workers are our own, not stress-ng");
+  json::object memory, io;
+  if (const json::value* list = body.Any("options"); list != nullptr && list->is_array()) {
+    for (const std::string& option : body.Strings("options"))
+      ReadStressOptions(body, "options", option, parameters, memory, io, to);
+  } else if (const std::string text = Text(body, "options"); !text.empty()) {
+    ReadStressOptions(body, "options", text, parameters, memory, io, to);
+  }
+  if (action == "mem") parameters.insert(memory.begin(), memory.end());
+  if (!io.empty() || (action == "cpu" && !memory.empty()))
+    body.Refuse("options", "cannot be honoured: they ask for more than " + action);
   if (action == "cpu") {
     parameters.erase("size");
     Default(parameters, "load", "10");
@@ -95,6 +105,12 @@ void ReadNetwork(FieldReader& body, TranslatedChaos& to) {
   }
   if (action == "flood") {
     MoveTexts(body, {"rate", "port", "parallel"}, parameters);
+    // iperf's own way to write a rate: 10m is 10 Mbit/s.
+    if (const std::string rate = Text(body, "rate");
+        rate.size() > 1 && std::string_view("kKmMgG").find(rate.back()) != std::string_view::npos) {
+      const char unit = static_cast<char>(std::tolower(static_cast<unsigned char>(rate.back())));
+      parameters["rate"] = rate.substr(0, rate.size() - 1) + unit + "bit";
+    }
     parameters["ip"] = Text(body, "ip").empty() ? Text(body, "ip-address") : Text(body, "ip");
     if (const std::string duration = Text(body, "duration"); !duration.empty())
       to.spec["duration"] =
@@ -136,15 +152,18 @@ void ReadDisk(FieldReader& body, TranslatedChaos& to) {
   MoveTexts(body, {"path", "size"}, parameters);
   if (action == "fill") {
     MoveTexts(body, {"percent"}, parameters);
-    const std::string fallocate =
-        Text(body, "fallocate").empty() ? Text(body, "fill-by-fallocate") : Text(body, "fallocate");
-    if (!fallocate.empty()) parameters["fill-by-fallocate"] = fallocate;
+    for (const std::string_view name : {"fill_by_fallocate", "fill-by-fallocate", "fallocate"}) {
+      if (const std::string text = Text(body, name); !text.empty())
+        parameters["fill-by-fallocate"] = text;
+    }
     return AddFault(to, "disk_fill", std::move(parameters));
   }
   if (action == "add-payload") action = Text(body, "payload") + "-payload";
   MoveTexts(body, {"payload-process-num"}, parameters);
-  if (const std::string count = Text(body, "process-num"); !count.empty())
-    parameters["payload-process-num"] = count;
+  for (const std::string_view name : {"payload_process_num", "process-num"}) {
+    if (const std::string count = Text(body, name); !count.empty())
+      parameters["payload-process-num"] = count;
+  }
   if (action == "read-payload") return AddFault(to, "disk_read", std::move(parameters));
   if (action == "write-payload") return AddFault(to, "disk_write", std::move(parameters));
   Unknown(body, "disk", action);
@@ -205,10 +224,13 @@ void ReadHttp(FieldReader& body, TranslatedChaos& to) {
                        "request cannot be honoured: no fault here sends requests of its own");
   }
   MoveTexts(body, {"proxy_ports"}, parameters);
+  for (const std::string_view name : {"file_path", "file-path", "url", "count", "enable-conn-pool"}) body.Any(name);
   if (const std::string ports = Text(body, "proxy-ports"); !ports.empty())
     parameters["proxy_ports"] = ports;
   if (action == "abort" || action == "delay")
     return AddFault(to, "http_" + action, std::move(parameters));
+  if (action == "config")
+    return body.Refuse("action", "config cannot be honoured: give the fields of its file");
   Unknown(body, "http", action);
 }
 
@@ -217,6 +239,16 @@ void ReadScript(FieldReader& body, TranslatedChaos& to, std::string_view script,
                 std::initializer_list<std::string_view> names) {
   json::object fields;
   MoveTexts(body, names, fields);
+  for (const std::string_view name : names) {  // message-size is messageSize in bodies and manifests
+    std::string camel;
+    for (size_t i = 0; i < name.size(); ++i) {
+      const bool begins = name[i] == '-' && i + 1 < name.size();
+      camel += begins ? static_cast<char>(std::toupper(static_cast<unsigned char>(name[++i]))) : name[i];
+    }
+    json::object one;
+    if (camel != name) MoveTexts(body, {camel}, one);
+    if (!one.empty()) fields[name] = one.begin()->value();
+  }
   json::array environment;
   for (const auto& [name, value] : fields) {
     std::string variable(name);
@@ -233,9 +265,13 @@ void ReadUserDefined(FieldReader& body, TranslatedChaos& to) {
   json::object parameters;
   body.Any("action");
   MoveTexts(body, {"attackCmd", "recoverCmd", "verifyCmd"}, parameters);
-  for (const std::string_view name : {"attackCmd", "recoverCmd", "verifyCmd"}) {
+  for (const std::string_view name : {"attackCmd", "recoverCmd"}) {
     if (!parameters.contains(name))
       body.Refuse(name, "is missing: nobody else can say what it must be");
+  }
+  if (!parameters.contains("verifyCmd")) {
+    parameters["verifyCmd"] = "echo nobody said how to see it; exit 2";
+    to.notes.push_back("it has no verifyCmd: whether it took effect stays inconclusive");
   }
   AddFault(to, "user_defined", std::move(parameters));
 }
@@ -273,8 +309,9 @@ Result<void> ReadAttack(const std::string& kind, FieldReader& body, TranslatedCh
   } else if (kind == "kafka") {
     ReadScript(body, to, "kafka",
                {"action", "topic", "host", "port", "username", "password", "size", "message-size",
-                "max-bytes", "threads", "reload-cmd", "reload-command", "config-file",
-                "non-readable", "non-writable", "partition"});
+                "max-bytes", "threads", "rps", "request-per-second", "reload-cmd",
+                "reload-command", "config-file", "non-readable", "non-writable", "partition"});
+    body.Any("no-silent");
   } else if (kind == "redis") {
     ReadScript(body, to, "redis",
                {"action", "addr", "password", "conf", "flush-config", "redis-path", "request-num",
