@@ -112,8 +112,9 @@ void ReadNetwork(FieldReader& spec, TranslatedChaos& to) {
   MoveTexts(spec, {"device", "direction", "externalTargets"}, parameters);
   const json::string* behavior = spec.String("partitionBehavior");
   if (behavior != nullptr && !behavior->empty() && *behavior != "drop") {
-    spec.Refuse("partitionBehavior", "'" + std::string(*behavior) +
-                                         "' cannot be honoured: packets are dropped, none is answered");
+    spec.Refuse("partitionBehavior",
+                "'" + std::string(*behavior) +
+                    "' cannot be honoured: packets are dropped, none is answered");
   }
   if (spec.Any("targetDevice") != nullptr)
     to.notes.push_back(
@@ -450,7 +451,8 @@ void ReadSelector(FieldReader& from, json::object& to, const std::string& name_s
        {"namespaces", "labelSelectors", "expressionSelectors", "nodes", "nodeSelectors", "pods"}) {
     Move(from, name, to);
   }
-  const bool named = to.contains("pods") && to["pods"].is_object() && !to["pods"].get_object().empty();
+  const bool named =
+      to.contains("pods") && to["pods"].is_object() && !to["pods"].get_object().empty();
   from.Object("fieldSelectors", [&](FieldReader& fields) { ReadFields(fields, to, name_space); });
   RefuseFilled(from, "annotationSelectors",
                "cannot be honoured: annotations of pods are not known here");

@@ -224,7 +224,8 @@ void ReadHttp(FieldReader& body, TranslatedChaos& to) {
                        "request cannot be honoured: no fault here sends requests of its own");
   }
   MoveTexts(body, {"proxy_ports"}, parameters);
-  for (const std::string_view name : {"file_path", "file-path", "url", "count", "enable-conn-pool"}) body.Any(name);
+  for (const std::string_view name : {"file_path", "file-path", "url", "count", "enable-conn-pool"})
+    body.Any(name);
   if (const std::string ports = Text(body, "proxy-ports"); !ports.empty())
     parameters["proxy_ports"] = ports;
   if (action == "abort" || action == "delay")
@@ -239,11 +240,13 @@ void ReadScript(FieldReader& body, TranslatedChaos& to, std::string_view script,
                 std::initializer_list<std::string_view> names) {
   json::object fields;
   MoveTexts(body, names, fields);
-  for (const std::string_view name : names) {  // message-size is messageSize in bodies and manifests
+  for (const std::string_view name :
+       names) {  // message-size is messageSize in bodies and manifests
     std::string camel;
     for (size_t i = 0; i < name.size(); ++i) {
       const bool begins = name[i] == '-' && i + 1 < name.size();
-      camel += begins ? static_cast<char>(std::toupper(static_cast<unsigned char>(name[++i]))) : name[i];
+      camel +=
+          begins ? static_cast<char>(std::toupper(static_cast<unsigned char>(name[++i]))) : name[i];
     }
     json::object one;
     if (camel != name) MoveTexts(body, {camel}, one);
@@ -309,8 +312,8 @@ Result<void> ReadAttack(const std::string& kind, FieldReader& body, TranslatedCh
   } else if (kind == "kafka") {
     ReadScript(body, to, "kafka",
                {"action", "topic", "host", "port", "username", "password", "size", "message-size",
-                "max-bytes", "threads", "rps", "request-per-second", "reload-cmd",
-                "reload-command", "config-file", "non-readable", "non-writable", "partition"});
+                "max-bytes", "threads", "rps", "request-per-second", "reload-cmd", "reload-command",
+                "config-file", "non-readable", "non-writable", "partition"});
     body.Any("no-silent");
   } else if (kind == "redis") {
     ReadScript(body, to, "redis",

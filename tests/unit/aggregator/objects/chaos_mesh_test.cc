@@ -94,26 +94,34 @@ TEST(ChaosMeshTest, PodFailureStopsProcesses) {
 
 TEST(ChaosMeshTest, SelectorsByFieldsAndByName) {
   const auto selector = [](std::string_view text) {
-    std::string pod = "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: p, namespace: home}\nspec:\n"
-                      "  action: pod-failure\n  mode: all\n  duration: 10s\n  selector: ";
+    std::string pod =
+        "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: p, namespace: "
+        "home}\nspec:\n"
+        "  action: pod-failure\n  mode: all\n  duration: 10s\n  selector: ";
     const auto objects = ParseObjects(pod.append(text) + "\n");
-    return objects ? objects->front().at("spec").at("selector") : json::value(json::string(objects.error().message));
+    return objects ? objects->front().at("spec").at("selector")
+                   : json::value(json::string(objects.error().message));
   };
-  EXPECT_EQ(selector("{fieldSelectors: {metadata.name: web-0}}"), json::parse(R"({"pods":{"home":["web-0"]}})"));
+  EXPECT_EQ(selector("{fieldSelectors: {metadata.name: web-0}}"),
+            json::parse(R"({"pods":{"home":["web-0"]}})"));
   EXPECT_EQ(selector("{namespaces: [a, b], fieldSelectors: {metadata.name: w}}"),
             json::parse(R"({"namespaces":["a","b"],"pods":{"a":["w"],"b":["w"]}})"));
   EXPECT_EQ(selector("{fieldSelectors: {spec.nodeName: n7, metadata.namespace: s}}"),
             json::parse(R"({"namespaces":["s"],"nodes":["n7"]})"));
   EXPECT_THAT(std::string(selector("{fieldSelectors: {status.podIP: 10.0.0.1}}").as_string()),
               HasSubstr("spec.selector.fieldSelectors.status.podIP: cannot be honoured"));
-  EXPECT_EQ(selector("{pods: {s: [p]}, labelSelectors: {a: b}, namespaces: [t]}"), json::parse(R"({"pods":{"s":["p"]}})"))
+  EXPECT_EQ(selector("{pods: {s: [p]}, labelSelectors: {a: b}, namespaces: [t]}"),
+            json::parse(R"({"pods":{"s":["p"]}})"))
       << "named pods are meant whatever else is said";
 }
 
 TEST(ChaosMeshTest, BytesAreBase64AndFormsLeaveEmptyFields) {
-  const std::string http = "apiVersion: chaos-mesh.org/v1alpha1\nkind: HTTPChaos\nmetadata: {name: h}\nspec:\n  mode: all\n"
-                           "  selector: {labelSelectors: {a: b}}\n  target: Response\n  port: 80\n  tls: null\n  other: null\n"
-                           "  replace: {body: BODY}\n";
+  const std::string http =
+      "apiVersion: chaos-mesh.org/v1alpha1\nkind: HTTPChaos\nmetadata: {name: h}\nspec:\n  mode: "
+      "all\n"
+      "  selector: {labelSelectors: {a: b}}\n  target: Response\n  port: 80\n  tls: null\n  other: "
+      "null\n"
+      "  replace: {body: BODY}\n";
   const auto with = [&](std::string_view body) {
     std::string text = http;
     return ParseObjects(text.replace(text.find("BODY"), 4, body));
@@ -126,11 +134,14 @@ TEST(ChaosMeshTest, BytesAreBase64AndFormsLeaveEmptyFields) {
 }
 
 TEST(ChaosMeshTest, APartitionDrops) {
-  const std::string text = "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: n}\nspec:\n"
-                           "  action: partition\n  mode: all\n  selector: {labelSelectors: {a: b}}\n  externalTargets: [10.1.1.1]\n"
-                           "  partitionBehavior: ";
+  const std::string text =
+      "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: n}\nspec:\n"
+      "  action: partition\n  mode: all\n  selector: {labelSelectors: {a: b}}\n  externalTargets: "
+      "[10.1.1.1]\n"
+      "  partitionBehavior: ";
   EXPECT_TRUE(ParseObjects(text + "drop\n"));
-  EXPECT_THAT(Refusal(text + "reject\n"), HasSubstr("spec.partitionBehavior: 'reject' cannot be honoured"));
+  EXPECT_THAT(Refusal(text + "reject\n"),
+              HasSubstr("spec.partitionBehavior: 'reject' cannot be honoured"));
 }
 
 constexpr std::string_view kNetwork = R"(

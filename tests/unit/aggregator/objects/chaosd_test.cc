@@ -75,10 +75,12 @@ TEST(ChaosdTest, CommandLines) {
 TEST(ChaosdTest, OptionsMeanWhatTheirActionSays) {
   const auto body = [](std::string_view line) {
     const auto command = ReadAttackCommand(Words(line));
-    return command ? json::value(command->body) : json::value(json::string(command.error().message));
+    return command ? json::value(command->body)
+                   : json::value(json::string(command.error().message));
   };
-  EXPECT_EQ(body("attack network bandwidth -d e0 --ip 10.9.8.7 -r 3mbps -l 7 -b 5 -m 2"),
-            json::parse(R"({"device":"e0","ip-address":"10.9.8.7","rate":"3mbps","limit":"7","buffer":"5",
+  EXPECT_EQ(
+      body("attack network bandwidth -d e0 --ip 10.9.8.7 -r 3mbps -l 7 -b 5 -m 2"),
+      json::parse(R"({"device":"e0","ip-address":"10.9.8.7","rate":"3mbps","limit":"7","buffer":"5",
                             "minburst":"2","action":"bandwidth"})"));
   EXPECT_EQ(body("attack network dns -d x.test -i 10.0.0.9"),
             json::parse(R"({"dns-domain-name":"x.test","dns-ip":"10.0.0.9","action":"dns"})"));
@@ -87,29 +89,38 @@ TEST(ChaosdTest, OptionsMeanWhatTheirActionSays) {
   EXPECT_EQ(body("attack file rename -s /a -d /b"),
             json::parse(R"({"source-file":"/a","dest-file":"/b","action":"rename"})"));
   EXPECT_EQ(body("attack clock -p 7 -t -90s"), json::parse(R"({"pid":"7","time-offset":"-90s"})"));
-  EXPECT_EQ(body("attack user-defined -a up -r down"), json::parse(R"({"attackCmd":"up","recoverCmd":"down"})"));
-  EXPECT_EQ(body("attack kafka io -T t -r"), json::parse(R"({"topic":"t","non-readable":"true","action":"io"})"));
-  EXPECT_EQ(body("attack --log-level debug stress cpu -l 4"), json::parse(R"({"load":"4","action":"cpu"})"));
+  EXPECT_EQ(body("attack user-defined -a up -r down"),
+            json::parse(R"({"attackCmd":"up","recoverCmd":"down"})"));
+  EXPECT_EQ(body("attack kafka io -T t -r"),
+            json::parse(R"({"topic":"t","non-readable":"true","action":"io"})"));
+  EXPECT_EQ(body("attack --log-level debug stress cpu -l 4"),
+            json::parse(R"({"load":"4","action":"cpu"})"));
 }
 
 TEST(ChaosdTest, BodiesMayBeWrittenInCamelCaseAndWithUnderscores) {
   const auto environment = [](const std::string& kind, std::string_view body) {
     const auto spec = Attack(kind, body);
-    return spec ? std::string(spec->at("parameters").at("environment").as_string()) : spec.error().message;
+    return spec ? std::string(spec->at("parameters").at("environment").as_string())
+                : spec.error().message;
   };
   EXPECT_EQ(environment("redis", R"({"action":"cacheLimit","addr":"a:1","cacheSize":"9M"})"),
             R"(["ACTION=cacheLimit","ADDR=a:1","CACHE_SIZE=9M"])");
-  EXPECT_EQ(environment("kafka", R"({"action":"fill","topic":"t","messageSize":7,"reloadCommand":"r"})"),
-            R"(["ACTION=fill","TOPIC=t","MESSAGE_SIZE=7","RELOAD_COMMAND=r"])");
-  EXPECT_EQ(environment("jvm", R"({"action":"mysql","mysqlConnectorVersion":"8","sqlType":"insert"})"),
-            R"(["ACTION=mysql","MYSQL_CONNECTOR_VERSION=8","SQL_TYPE=insert"])");
-  const auto fill = Attack("disk", R"({"action":"fill","path":"/x","size":"1M","fill_by_fallocate":false})");
+  EXPECT_EQ(
+      environment("kafka", R"({"action":"fill","topic":"t","messageSize":7,"reloadCommand":"r"})"),
+      R"(["ACTION=fill","TOPIC=t","MESSAGE_SIZE=7","RELOAD_COMMAND=r"])");
+  EXPECT_EQ(
+      environment("jvm", R"({"action":"mysql","mysqlConnectorVersion":"8","sqlType":"insert"})"),
+      R"(["ACTION=mysql","MYSQL_CONNECTOR_VERSION=8","SQL_TYPE=insert"])");
+  const auto fill =
+      Attack("disk", R"({"action":"fill","path":"/x","size":"1M","fill_by_fallocate":false})");
   ASSERT_TRUE(fill) << fill.error().message;
   EXPECT_EQ(fill->at("parameters").at("fill-by-fallocate"), "false");
-  const auto http = Attack("http", R"({"action":"abort","proxy_ports":[80,81],"port":80,"target":"Request"})");
+  const auto http =
+      Attack("http", R"({"action":"abort","proxy_ports":[80,81],"port":80,"target":"Request"})");
   ASSERT_TRUE(http) << http.error().message;
   EXPECT_EQ(http->at("parameters").at("proxy_ports"), R"(["80","81"])");
-  const auto flood = Attack("network", R"({"action":"flood","rate":"12m","ip-address":"10.0.0.1","port":"9"})");
+  const auto flood =
+      Attack("network", R"({"action":"flood","rate":"12m","ip-address":"10.0.0.1","port":"9"})");
   ASSERT_TRUE(flood) << flood.error().message;
   EXPECT_EQ(flood->at("parameters").at("rate"), "12mbit") << "as iperf reads it";
   EXPECT_TRUE(Attack("stress", R"({"action":"cpu","options":["--cpu-method fft","--cpu 3"]})"));
@@ -117,7 +128,8 @@ TEST(ChaosdTest, BodiesMayBeWrittenInCamelCaseAndWithUnderscores) {
               HasSubstr("options: '--fork' cannot be honoured"));
   const auto own = Attack("user_defined", R"({"attackCmd":"a","recoverCmd":"b"})");
   ASSERT_TRUE(own) << own.error().message;
-  EXPECT_THAT(std::string(own->at("parameters").at("verifyCmd").as_string()), HasSubstr("exit 2")) << "inconclusive";
+  EXPECT_THAT(std::string(own->at("parameters").at("verifyCmd").as_string()), HasSubstr("exit 2"))
+      << "inconclusive";
 }
 
 TEST(ChaosdTest, PublishedOnes) {
