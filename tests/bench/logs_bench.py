@@ -165,12 +165,21 @@ def rotation(arguments):
             written = os.path.join(stack.folder, "written")
             stack.start_aggregator()
             stack.start_agent()
-            said = log_load.finish_writer(log_load.start_writer(
-                stack.pods, written, "--rotations", arguments.rotations, "--rotate-bytes", 512 << 10 if style == "kubelet" else 2 << 20, "--mib-per-second", 50, "--max-files", 60,
-                "--containers", 4, "--quiet-lines-per-second", 5, "--style", style))
-            line("writer", f"{style}: {said}")
+            writer = log_load.start_writer(
+                stack.pods, written, "--rotations", arguments.rotations, "--rotate-bytes", 512 << 10 if style == "kubelet" else 2 << 20,
+                "--mib-per-second", arguments.rate or 50, "--max-files", 60, "--containers", 4, "--quiet-lines-per-second", 5, "--style", style, first=True)
+            watched = {"writer": writer.pid, **{name: stack.processes[name].pid for name in ("agent", "aggregator")}}
+            peak, spent = 0, {}
+            while writer.poll() is None:
+                spent = {name: cpu_seconds(pid) for name, pid in watched.items()}
+                peak = max(peak, pss_mib(watched["agent"]))
+                time.sleep(0.1)
+            line("writer", f"{style}: {log_load.finish_writer(writer)}; meanwhile "
+                 f"{', '.join(f'{name} {seconds:.1f} s' for name, seconds in spent.items())} of CPU")
             begin = time.monotonic()
             log_load.wait_quiet(stack, 400)
+            line("faultline", f"in all {', '.join(f'{name} {cpu_seconds(watched[name]):.1f} s' for name in ('agent', 'aggregator'))} of CPU, "
+                 f"agent's peak PSS while written {peak:.1f} MiB")
             good &= verdict(stack, written, f"{style}, {arguments.rotations} rotations", begin)
     return good
 
@@ -187,7 +196,7 @@ def memory(arguments):
         stack.start_agent()
         pid = stack.processes["agent"].pid
         writer = log_load.start_writer(stack.pods, written, "--containers", 1000, "--lines", 10**9, "--line-bytes", 250, "--mib-per-second",
-                                       arguments.rate, "--quiet-lines-per-second", 0.5, "--rotate-bytes", 10 << 20)
+                                       arguments.rate or 20, "--quiet-lines-per-second", 0.5, "--rotate-bytes", 10 << 20)
         folder = os.path.join(stack.pods, "probe_pod_00000000-0000-0000-0000-00000000ffff", "probe")
         os.makedirs(folder)
         latencies, peak, dice = [], 0, random.Random(1)
@@ -215,7 +224,7 @@ def memory(arguments):
         finally:
             writer.terminate()
             writer.wait()
-        line("faultline", f"1,000 files, one at {arguments.rate} MiB/s: peak PSS {peak:.1f} MiB, {cpu / wall:.2f} cores, {read:.0f} MiB read; a quiet line "
+        line("faultline", f"1,000 files, one at {arguments.rate or 20} MiB/s: peak PSS {peak:.1f} MiB, {cpu / wall:.2f} cores, {read:.0f} MiB read; a quiet line "
              f"after n={len(latencies)} p50 {quantile(latencies, .5):.3f} s p99 {quantile(latencies, .99):.3f} s max {max(latencies):.3f} s")
 
 
@@ -224,7 +233,7 @@ def main():
     parser.add_argument("what", nargs="?", default="all", choices=["speed", "burst", "rotation", "memory", "soak", "all"])
     parser.add_argument("--mib", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=40)
-    parser.add_argument("--rate", type=float, default=20)
+    parser.add_argument("--rate", type=float, help="MiB/s of the loud container: 50 of rotation, 20 of memory if not said")
     parser.add_argument("--rotations", type=int, default=100)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--outage", type=int, default=600)
