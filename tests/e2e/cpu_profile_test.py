@@ -41,8 +41,8 @@ def check_told(stack, name, pid):
     here = sum(count for text, count in stacks if ";calls_it;burn_in_here" in text)
     everything = sum(count for _, count in stacks)
     assert here > 0.95 * everything, folded
-    # Its profile lasts until a pass of the agent ends it: up to a second more than asked, and less than we waited.
-    low, high = 0.9 * HZ * burnt * SECONDS / took, 1.05 * HZ * took
+    # The profile is a part of the time that we waited; how much of it the program got the CPU, others decide, too.
+    low, high = 0.7 * HZ * burnt * SECONDS / took, 1.05 * HZ * took
     print(f"{everything} samples in {took:.1f} s, of which {burnt:.2f} s of CPU: {HZ * burnt:.0f} expected, {here} in burn_in_here")
     assert low <= everything <= high, (low, everything, high)
     return everything
