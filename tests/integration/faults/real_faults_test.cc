@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "agent/faults/fault_engine.h"
 #include "agent/faults/fault_journal.h"
@@ -295,6 +296,44 @@ TEST_F(RealFaults, GuardiansSleepWhenNothingIsInForce) {
   }));
   std::this_thread::sleep_for(std::chrono::seconds(2));
   EXPECT_EQ(switches(), before) << "one of them woke up";
+}
+
+// With nothing in force there are two guardians that sleep, and nothing else: neither before a
+// fault nor after it.
+TEST_F(RealFaults, NothingIsResidentWhenNothingIsInForce) {
+  FaultEngineRun run(Options(), host, victim->mounts());
+  ASSERT_TRUE(run.engine().Start());
+  const std::string journal = state.root() + "/faults";
+  const auto children = [&] {
+    std::set<pid_t> found;
+    for (const uint32_t pid : ListProcesses(host)) {
+      const auto stat = ReadLiveProcess(host, pid);
+      if (stat && stat->parent == static_cast<uint32_t>(getpid()) && stat->state != 'Z')
+        found.insert(static_cast<pid_t>(pid));
+    }
+    return found;
+  };
+  std::vector<pid_t> guardians;
+  ASSERT_TRUE(Eventually(5000, [&] {
+    return (guardians = GuardiansOf(host, getpid(), journal)).size() == kGuardians;
+  }));
+  const std::set<pid_t> before = children();
+  for (const char* fault : {"cpu_stress", "syscall_delay", "process_stop"}) {
+    std::map<std::string, std::string> parameters;
+    if (std::string_view(fault) == "syscall_delay")
+      parameters = {{"syscalls", "clock_nanosleep"}, {"delay", "1ms"}};
+    const std::string uid = fmt::format("idle-{}", fault);
+    ASSERT_EQ(run.Inject(uid, fault, Cgroup(), 60'000, parameters).error_code(), "") << fault;
+    ASSERT_EQ(run.Recover(uid).error_code(), "") << fault;
+    EXPECT_TRUE(Eventually(2000, [&] { return children() == before; })) << fault;
+  }
+  for (const pid_t guardian : guardians) {
+    const std::string folder = fmt::format("/proc/{}/fdinfo", guardian);
+    for (const std::string& fd : host.fs.List(folder).value_or(std::vector<std::string>())) {
+      const std::string text = host.fs.Read(folder + "/" + fd).value_or("");
+      EXPECT_EQ(text.find("prog_type"), std::string::npos) << "a guardian holds a BPF program";
+    }
+  }
 }
 
 TEST_F(RealFaults, WorkersEndWithTheAgent) {
