@@ -3,41 +3,19 @@
 #include <algorithm>
 #include <cctype>
 
+#include "agent/faults/dns_bytes.h"
 #include "agent/faults/network_asked.h"
 #include "common/text.h"
 
 namespace faultline {
 namespace {
 
-constexpr size_t kEthernet = 14;
 constexpr size_t kHeader = 12;
 constexpr size_t kMaxName = 255;
 constexpr unsigned kTypeA = 1;
 constexpr unsigned kTypeAaaa = 28;
 constexpr unsigned kTtlS = 1;
 constexpr size_t kMaxAnswers = 16;
-
-unsigned Read16(std::string_view text, size_t at) {
-  return static_cast<unsigned>(static_cast<uint8_t>(text[at])) << 8 |
-         static_cast<uint8_t>(text[at + 1]);
-}
-
-void Put16(std::string& text, unsigned value) {
-  text += static_cast<char>(value >> 8 & 0xff);
-  text += static_cast<char>(value & 0xff);
-}
-
-void Set16(std::string& text, size_t at, unsigned value) {
-  text[at] = static_cast<char>(value >> 8 & 0xff);
-  text[at + 1] = static_cast<char>(value & 0xff);
-}
-
-uint32_t Sum16(std::string_view text, uint32_t sum = 0) {
-  for (size_t i = 0; i + 1 < text.size(); i += 2) sum += Read16(text, i);
-  if (text.size() % 2 == 1) sum += static_cast<uint32_t>(static_cast<uint8_t>(text.back())) << 8;
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return sum;
-}
 
 // Where a name ends; 0 when it does not.
 size_t SkipName(std::string_view message, size_t at) {
@@ -53,21 +31,21 @@ size_t SkipName(std::string_view message, size_t at) {
 
 struct UdpQuery {
   bool v6 = false;
-  size_t ip = kEthernet;
+  size_t ip = kEthernetBytes;
   size_t udp = 0;
   std::string_view message;
 };
 
 std::optional<UdpQuery> ReadUdp(std::string_view frame) {
   UdpQuery query;
-  if (frame.size() < kEthernet + 20) return std::nullopt;
+  if (frame.size() < kEthernetBytes + 20) return std::nullopt;
   const unsigned type = Read16(frame, 12);
   if (type == 0x0800) {
     const size_t header = (static_cast<uint8_t>(frame[query.ip]) & 15U) * 4;
     if (header < 20 || frame[query.ip + 9] != 17) return std::nullopt;
     if ((Read16(frame, query.ip + 6) & 0x3fff) != 0) return std::nullopt;  // a fragment
     query.udp = query.ip + header;
-  } else if (type == 0x86dd && frame.size() >= kEthernet + 40) {
+  } else if (type == 0x86dd && frame.size() >= kEthernetBytes + 40) {
     query.v6 = true;
     if (frame[query.ip + 6] != 17) return std::nullopt;
     query.udp = query.ip + 40;
@@ -208,13 +186,20 @@ std::optional<DnsQuery> ReadDnsQuestion(std::string_view message) {
   return question;
 }
 
+std::optional<std::string> AnswerDnsMessage(std::string_view message, const DnsRules& rules,
+                                            std::minstd_rand& random) {
+  const auto question = ReadDnsQuestion(message);
+  if (!question || !IsMeant(rules, question->name)) return std::nullopt;
+  return MakeMessage(message, *question, rules, random);
+}
+
 std::optional<std::string> AnswerDns(std::string_view frame, const DnsRules& rules,
                                      std::minstd_rand& random) {
   const auto query = ReadUdp(frame);
   if (!query) return std::nullopt;
-  const auto question = ReadDnsQuestion(query->message);
-  if (!question || !IsMeant(rules, question->name)) return std::nullopt;
-  return MakeFrame(frame, *query, MakeMessage(query->message, *question, rules, random));
+  const auto answer = AnswerDnsMessage(query->message, rules, random);
+  if (!answer) return std::nullopt;
+  return MakeFrame(frame, *query, *answer);
 }
 
 std::string MakeDnsQuery(std::string_view name, unsigned type, unsigned id) {

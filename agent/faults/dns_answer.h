@@ -26,6 +26,9 @@ DnsRules DnsRulesOf(const FaultSpec& spec);
 // nullopt: no query that the rules mean; the frame goes on as it is.
 std::optional<std::string> AnswerDns(std::string_view frame, const DnsRules& rules,
                                      std::minstd_rand& random);
+// The same of the DNS message alone.
+std::optional<std::string> AnswerDnsMessage(std::string_view message, const DnsRules& rules,
+                                            std::minstd_rand& random);
 
 struct DnsQuery {
   std::string name;  // lower case, without the last dot

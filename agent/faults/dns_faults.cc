@@ -1,8 +1,8 @@
 // Names that do not resolve, resolve at random, or to what was asked: questions that leave the
-// target for any server's port 53 (UDP) are answered on the way, in the server's name. Other
-// questions go on. Verify asks the target's own resolver from the target's network. Limits: DNS
-// over TCP, TLS and HTTPS is not seen; what a name server of the node itself caches is asked at
-// that server.
+// target for any server's port 53 (UDP and TCP) are answered on the way, in the server's name.
+// Other questions go on. Verify asks the target's own resolver from the target's network. Limits:
+// DNS over TLS and HTTPS is not seen, over TCP the server must take the connection; what a name
+// server of the node itself caches is asked at that server.
 #include "agent/faults/network_asked.h"
 #include "agent/faults/network_fault.h"
 #include "agent/faults/network_probe.h"

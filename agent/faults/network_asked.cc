@@ -123,8 +123,7 @@ Result<void> ReadWhose(const FaultSpec& spec, NetworkAsked& asked) {
   }
   const std::string protocol = spec.Text("ip-protocol");
   if (asked.answers_dns) {
-    asked.protocol = 17;
-    asked.remote_ports = {{53, 53}};
+    asked.remote_ports = {{53, 53}};  // UDP and TCP
     return {};
   }
   asked.protocol = protocol == "tcp" ? 6 : protocol == "udp" ? 17 : protocol == "icmp" ? 1 : 0;

@@ -19,7 +19,7 @@
 #include <memory>
 #include <queue>
 
-#include "agent/faults/dns_answer.h"
+#include "agent/faults/dns_tcp.h"
 #include "agent/faults/fault_tag.h"
 #include "agent/faults/network_target.h"
 #include "common/text.h"
@@ -191,14 +191,20 @@ class Detour {
   // The question goes no further; what we write is addressed to the device itself, so that the
   // classifier's way back lets the device receive it.
   bool Answer(const Tap& tap, size_t bytes) {
-    constexpr size_t kHead = kOffloadHeaderBytes;
-    const auto answer =
-        AnswerDns(std::string_view(buffer_.data() + kHead, bytes - kHead), rules_, random_);
-    if (!answer) return false;
-    std::string frame(kHead, '\0');
-    frame += *answer;
-    if (write(tap.fd, frame.data(), frame.size()) < 0) ++dropped_;
+    const std::string_view frame(buffer_.data() + kOffloadHeaderBytes, bytes - kOffloadHeaderBytes);
+    if (const auto answer = AnswerDns(frame, rules_, random_)) {
+      Write(tap, *answer);
+      return true;
+    }
+    const auto taken = dns_tcp_.Take(frame, rules_, random_);
+    if (!taken) return false;
+    for (const std::string& one : taken->back) Write(tap, one);
+    for (const std::string& one : taken->on) Write(tap, one);
     return true;
+  }
+  void Write(const Tap& tap, const std::string& frame) {
+    const std::string whole = std::string(kOffloadHeaderBytes, '\0') + frame;
+    if (write(tap.fd, whole.data(), whole.size()) < 0) ++dropped_;
   }
 
   std::vector<char> Fresh() {
@@ -223,6 +229,7 @@ class Detour {
   const ServiceCall& call_;
   const NetworkAsked asked_;
   const DnsRules rules_;
+  DnsTcp dns_tcp_;
   std::minstd_rand random_{std::random_device()()};
   std::vector<Tap> taps_;
   std::priority_queue<Held, std::vector<Held>, Later> held_;

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "agent/faults/dns_answer.h"
+#include "agent/faults/dns_tcp.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(bytes), size);
@@ -15,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   rules.random = true;
   rules.patterns = {"*.example.com"};
   (void)faultline::AnswerDns(input, rules, random);
+  faultline::DnsTcp tcp;
+  for (int i = 0; i < 2; ++i) (void)tcp.Take(input, rules, random);
   (void)faultline::ReadDnsQuestion(input);
   if (size >= 2)
     (void)faultline::ReadDnsReply(input, static_cast<unsigned>(bytes[0]) << 8 | bytes[1]);

@@ -251,6 +251,86 @@ TEST_F(NetworkFaults, NamesAreAnsweredAsAsked) {
   EXPECT_FALSE(ask("www.example.com"));
 }
 
+// A server of the peer's that answers each question with NOTIMP, on one connection after the other.
+TEST_F(NetworkFaults, NamesAreAnsweredAsAskedOverTcp) {
+  struct Nothing {};
+  const SharedChild<Nothing> server(
+      view, nullptr, [file = NetworkFileOf(stage->peer_pid())](Nothing&) {
+        static const int listener = [&] {
+          const int network = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+          if (setns(network, CLONE_NEWNET) != 0) _exit(1);
+          const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          sockaddr_in address{};
+          address.sin_family = AF_INET;
+          address.sin_port = htons(53);
+          if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) _exit(1);
+          listen(fd, 16);
+          signal(SIGPIPE, SIG_IGN);
+          return fd;
+        }();
+        const int client = accept(listener, nullptr, nullptr);
+        char buffer[512];
+        for (ssize_t n = 0; (n = recv(client, buffer, sizeof buffer, 0)) > 14;) {
+          buffer[4] |= static_cast<char>(0x80);
+          buffer[5] = 4;
+          if (send(client, buffer, static_cast<size_t>(n), 0) < 0) break;
+        }
+        close(client);
+      });
+  // Two questions on one connection; nothing where it is cut.
+  const auto ask = [&](const std::vector<std::string>& names) {
+    std::vector<std::optional<DnsReply>> replies;
+    (void)InNetworkNamespace(NetworkFileOf(stage->victim().pid()), [&]() -> Result<void> {
+      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(53);
+      inet_pton(AF_INET, FaultStage::kPeer, &address.sin_addr);
+      const timeval patience{2, 0};
+      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+      const bool connected =
+          connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+      for (const std::string& name : names) {
+        const std::string query = MakeDnsQuery(name, 1, 77);
+        const std::string text = std::string(1, '\0') + static_cast<char>(query.size()) + query;
+        char buffer[512];
+        ssize_t n = -1;
+        if (connected && send(fd, text.data(), text.size(), MSG_NOSIGNAL) > 0)
+          n = recv(fd, buffer, sizeof buffer, 0);
+        replies.push_back(n > 2 ? ReadDnsReply({buffer + 2, static_cast<size_t>(n) - 2}, 77)
+                                : std::nullopt);
+      }
+      close(fd);
+      return {};
+    });
+    return replies;
+  };
+  ASSERT_TRUE(Eventually(5000, [&] { return ask({"a.example.com"})[0].has_value(); }));
+  EXPECT_EQ(ask({"a.example.com"})[0]->rcode, 4);
+  const auto error = Start("dns_error", "patterns=*.example.com rcode=NXDOMAIN");
+  ASSERT_TRUE(error) << error.error().message;
+  auto replies = ask({"a.example.com", "b.example.com"});
+  ASSERT_TRUE(replies[0] && replies[1]);
+  EXPECT_EQ(replies[0]->rcode, 3);
+  EXPECT_EQ(replies[1]->rcode, 3);
+  replies = ask({"www.example.org"});
+  ASSERT_TRUE(replies[0]) << "its own server answers";
+  EXPECT_EQ(replies[0]->rcode, 4);
+  replies = ask({"www.example.org", "a.example.com", "www.example.org"});
+  ASSERT_TRUE(replies[0] && replies[1]);
+  EXPECT_EQ(replies[0]->rcode, 4);
+  EXPECT_EQ(replies[1]->rcode, 3);
+  EXPECT_FALSE(replies[2]) << "the connection is ours now";
+  ASSERT_TRUE(RecoverPlan(*error));
+  const auto answer = Start("dns_answer", "patterns=*.example.com addresses=192.0.2.7");
+  ASSERT_TRUE(answer) << answer.error().message;
+  replies = ask({"a.example.com"});
+  ASSERT_TRUE(replies[0] && replies[0]->addresses.size() == 1);
+  EXPECT_EQ(FormatRemote(replies[0]->addresses[0]), "192.0.2.7");
+  ASSERT_TRUE(RecoverPlan(*answer));
+  EXPECT_EQ(ask({"a.example.com"})[0]->rcode, 4);
+}
+
 TEST_F(NetworkFaults, GuardianUndoesItWhenTheAgentIsKilled) {
   const std::string before = Qdiscs();
   TempTree state;
