@@ -26,6 +26,9 @@ Result<void> AppendAndWait(ApiContext& context, const Request& request, AppendBa
                                [&] { return outcome->result.has_value(); })) {
     return Fail(ErrorCode::kTimeout, "the store did not make the write durable in time");
   }
+  // A disk may have room again: senders keep what is "unavailable" and drop what is "too much".
+  if (!*outcome->result && outcome->result->error().code == ErrorCode::kResourceExhausted)
+    return Fail(ErrorCode::kUnavailable, "{}", outcome->result->error().message);
   return std::move(*outcome->result);
 }
 
