@@ -178,8 +178,12 @@ void CheckControl::Observe(const LogChunk& chunk) {
   }
   if (!is_journal) return;
   std::vector<CheckEngine::JournalLine> lines;
-  for (const LogChunk::Record& record : chunk.records)
-    lines.push_back({unit, record.body, record.time_unix_ns});
+  for (const LogChunk::Record& record : chunk.records) {
+    const auto at = std::ranges::find(record.attributes, "syslog.appname",
+                                      [](const auto& attribute) { return attribute.first; });
+    lines.push_back({unit, at == record.attributes.end() ? "" : std::string(at->second),
+                     record.body, record.time_unix_ns});
+  }
   engine_->Offer(std::move(lines));
 }
 

@@ -78,7 +78,8 @@ class CheckEngine::Loop {
   bool WantsJournal() const { return wants_journal_; }
   void Offer(std::vector<JournalLine> lines) {
     Post([this, lines = std::move(lines)] {
-      for (const JournalLine& line : lines) watch_.Offer(line.unit, line.text, line.unix_ns);
+      for (const JournalLine& line : lines)
+        watch_.Offer(line.unit, line.identifier, line.text, line.unix_ns);
     });
   }
 

@@ -39,9 +39,10 @@ class CheckEngine {
   void Stop();
   // RunChecks, SetCheckRules, ListChecks; `reply` is called on the engine's thread.
   void Execute(v1::Command command, std::function<void(v1::CommandReply)> reply);
-  // Lines of the journal: unit, text, time. Nothing is kept when no rule wants them.
+  // Lines of the journal. Nothing is kept when no rule wants them.
   struct JournalLine {
     std::string unit;
+    std::string identifier;  // SYSLOG_IDENTIFIER
     std::string text;
     int64_t unix_ns = 0;
   };

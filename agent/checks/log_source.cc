@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "common/text.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr int kRecordsPerRead = 2000;
 constexpr size_t kChunkBytes = 64 << 10;
 constexpr size_t kMaxPartialBytes = 64 << 10;
+constexpr uint64_t kMaxHistoryBytes = 64 << 20;
 
 class Kmsg final : public LogSource {
  public:
@@ -78,8 +80,8 @@ class Kmsg final : public LogSource {
 
 class LogFile final : public LogSource {
  public:
-  LogFile(std::string path, std::string_view position, const Clock* clock)
-      : path_(std::move(path)), clock_(clock) {
+  LogFile(std::string path, std::string_view position, const Clock* clock, bool history)
+      : path_(std::move(path)), clock_(clock), history_(history) {
     const auto inode = ParseUint(NextWord(position));
     const auto offset = ParseUint(NextWord(position));
     if (inode && offset) {
@@ -127,7 +129,8 @@ class LogFile final : public LogSource {
     }
     inode_ = status.st_ino;
     // What appears later is read from its beginning.
-    offset_ = first ? static_cast<uint64_t>(status.st_size) : 0;
+    const auto size = static_cast<uint64_t>(status.st_size);
+    offset_ = !first ? 0 : !history_ ? size : size - std::min(size, kMaxHistoryBytes);
     if (inode_ == wanted_inode_ && wanted_offset_ <= static_cast<uint64_t>(status.st_size))
       offset_ = wanted_offset_;
     partial_.clear();
@@ -151,6 +154,7 @@ class LogFile final : public LogSource {
 
   const std::string path_;
   const Clock* const clock_;
+  const bool history_;
   int fd_ = -1;
   uint64_t inode_ = 0;
   uint64_t offset_ = 0;
@@ -169,8 +173,8 @@ Result<std::unique_ptr<LogSource>> OpenKmsg(const std::string& path, int64_t loo
 }
 
 std::unique_ptr<LogSource> OpenLogFile(const std::string& path, std::string_view position,
-                                       const HostView& host) {
-  return std::make_unique<LogFile>(path, position, host.clock);
+                                       const HostView& host, bool history) {
+  return std::make_unique<LogFile>(path, position, host.clock, history);
 }
 
 }  // namespace faultline

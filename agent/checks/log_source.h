@@ -33,8 +33,9 @@ class LogSource {
 // ("boot sequence") goes before that.
 Result<std::unique_ptr<LogSource>> OpenKmsg(const std::string& path, int64_t lookback_ns,
                                             std::string_view position, const HostView& host);
-// A file that grows, is rotated or truncated. Begins at its end, or at `position` ("inode offset").
+// A file that grows, is rotated or truncated. Begins at `position` ("inode offset"), else at its end,
+// or with `history` at its beginning (at most 64 MiB before its end).
 std::unique_ptr<LogSource> OpenLogFile(const std::string& path, std::string_view position,
-                                       const HostView& host);
+                                       const HostView& host, bool history = false);
 
 }  // namespace faultline

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/checks/go_time.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -17,6 +18,29 @@ constexpr int64_t kLookEveryNs = 500 * kNsPerMs;  // at files
 constexpr int64_t kSaveEveryNs = kNsPerSecond;
 constexpr int64_t kOpenAgainNs = 5 * kNsPerSecond;
 
+std::unique_ptr<RE2> Compile(const std::string& pattern) {
+  if (pattern.empty()) return nullptr;
+  RE2::Options options;
+  options.set_log_errors(false);
+  return std::make_unique<RE2>(pattern, options);
+}
+
+// As node-problem-detector: of several groups the last, without any the whole match.
+bool TakeLastGroup(const RE2& pattern, std::string_view text, std::string_view& found) {
+  re2::StringPiece groups[8];
+  const int last = std::min(pattern.NumberOfCapturingGroups(), 7);
+  const re2::StringPiece input(text.data(), text.size());
+  if (!pattern.Match(input, 0, input.size(), RE2::UNANCHORED, groups, last + 1)) return false;
+  found = std::string_view(groups[last].data(), groups[last].size());
+  return true;
+}
+
+int64_t BootUnixNs(int64_t now_ns) {
+  timespec up{};
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  return now_ns - up.tv_sec * kNsPerSecond - up.tv_nsec;
+}
+
 }  // namespace
 
 struct LogWatch::Stream {
@@ -25,7 +49,9 @@ struct LogWatch::Stream {
   std::vector<const LogMonitor*> monitors;
   std::unique_ptr<LogMatcher> matcher;
   std::unique_ptr<LogSource> source;
-  std::unique_ptr<RE2> message;  // of filelog: what of a line is the message
+  std::unique_ptr<RE2> message, timestamp;  // of filelog: what of a line is the message, its time
+  std::string timestamp_format;
+  int64_t oldest_unix_ns = INT64_MIN;  // lines of before are history
   int64_t open_again_unix_ns = 0;
   std::string Key() const { return plugin + ":" + path; }
 };
@@ -66,6 +92,8 @@ void LogWatch::SetMonitors(std::vector<LogMonitor> monitors) {
     for (const auto& stream : streams_) {
       const bool same = stream->plugin == monitor.plugin && stream->path == monitor.path &&
                         stream->monitors.front()->message_pattern == monitor.message_pattern &&
+                        stream->monitors.front()->timestamp_pattern == monitor.timestamp_pattern &&
+                        stream->monitors.front()->timestamp_format == monitor.timestamp_format &&
                         stream->monitors.front()->unit == monitor.unit;
       if (same) found = stream.get();
     }
@@ -73,11 +101,9 @@ void LogWatch::SetMonitors(std::vector<LogMonitor> monitors) {
       found = streams_.emplace_back(std::make_unique<Stream>()).get();
       found->plugin = monitor.plugin;
       found->path = monitor.path;
-      if (!monitor.message_pattern.empty()) {
-        RE2::Options options;
-        options.set_log_errors(false);
-        found->message = std::make_unique<RE2>(monitor.message_pattern, options);
-      }
+      found->message = Compile(monitor.message_pattern);
+      found->timestamp = Compile(monitor.timestamp_pattern);
+      found->timestamp_format = monitor.timestamp_format;
     }
     found->monitors.push_back(&monitor);
   }
@@ -93,14 +119,16 @@ void LogWatch::SetMonitors(std::vector<LogMonitor> monitors) {
   for (const std::string& why : off_) spdlog::warn("log rules: {}", why);
 }
 
-// The journal names services with their ending, node-problem-detector the program.
-void LogWatch::Offer(std::string_view unit, std::string_view text, int64_t unix_ns) {
+// node-problem-detector asks for who wrote a line (dockerd, systemd); units are known by name too,
+// with or without their ending.
+void LogWatch::Offer(std::string_view unit, std::string_view identifier, std::string_view text,
+                     int64_t unix_ns) {
   const int64_t now = host_.clock->UnixNs();
   if (unit.ends_with(".service")) unit.remove_suffix(8);
   for (const auto& stream : streams_) {
     if (stream->plugin != "journald" || !stream->matcher) continue;
     const std::string& wanted = stream->monitors.front()->unit;
-    if (!wanted.empty() && wanted != unit) continue;
+    if (!wanted.empty() && wanted != unit && wanted != identifier) continue;
     stream->matcher->Feed(
         text, [&](const LogMonitor& monitor, const LogRule& rule, std::string_view matched) {
           conditions_.Match(monitor, rule, matched, unix_ns, now);
@@ -119,13 +147,17 @@ void LogWatch::OpenStream(Stream& stream) {
   if (stream.plugin == "kmsg" && access(path.c_str(), F_OK) != 0)
     path = stream.path;  // a device of our own container
   const std::string position = positions_[stream.Key()];
-  if (stream.plugin == "filelog") {
-    stream.source = OpenLogFile(path, position, host_);
-    return;
-  }
   int64_t lookback_ns = 0;
   for (const LogMonitor* monitor : stream.monitors)
     lookback_ns = std::max(lookback_ns, monitor->lookback_ns);
+  if (stream.plugin == "filelog") {
+    const bool history = lookback_ns > 0 && position.empty() && stream.timestamp != nullptr &&
+                         !stream.timestamp_format.empty();
+    const int64_t now = host_.clock->UnixNs();
+    if (history) stream.oldest_unix_ns = std::max(now - lookback_ns, BootUnixNs(now));
+    stream.source = OpenLogFile(path, position, host_, history);
+    return;
+  }
   auto source = OpenKmsg(path, lookback_ns, position, host_);
   if (source) {
     stream.source = *std::move(source);
@@ -154,11 +186,17 @@ int64_t LogWatch::Step() {
     if (!stream->source) continue;
     polled |= stream->source->fd() < 0;
     more_ |= stream->source->Read([&](std::string_view text, int64_t unix_ns) {
-      re2::StringPiece message;
-      if (stream->message && stream->message->NumberOfCapturingGroups() > 0) {
-        if (!RE2::PartialMatch(text, *stream->message, &message)) return;
-        text = std::string_view(message.data(), message.size());
+      std::string_view stamp, message = text;
+      if (stream->timestamp && !TakeLastGroup(*stream->timestamp, text, stamp)) return;
+      if (stream->message && !TakeLastGroup(*stream->message, text, message)) return;
+      if (const auto time = ParseGoTime(stream->timestamp_format, stamp, unix_ns);
+          !stamp.empty() && !stream->timestamp_format.empty()) {
+        if (stream->oldest_unix_ns != INT64_MIN &&
+            time.value_or(INT64_MIN) < stream->oldest_unix_ns)
+          return;
+        unix_ns = time.value_or(unix_ns);
       }
+      text = message;
       stream->matcher->Feed(
           text, [&](const LogMonitor& monitor, const LogRule& rule, std::string_view matched) {
             conditions_.Match(monitor, rule, matched, unix_ns, now);

@@ -24,8 +24,9 @@ class LogWatch {
   ~LogWatch();
 
   void SetMonitors(std::vector<LogMonitor> monitors);
-  // A line of the journal, read by somebody else.
-  void Offer(std::string_view unit, std::string_view text, int64_t unix_ns);
+  // A line of the journal, read by somebody else; `identifier` is who says to have written it.
+  void Offer(std::string_view unit, std::string_view identifier, std::string_view text,
+             int64_t unix_ns);
   bool wants_journal() const;
   std::vector<int> fds() const;
   // Reads a portion of every source, tells what is due. Returns when it wants to be called again

@@ -68,6 +68,7 @@ struct LogMonitor {
   std::string path;               // of filelog: a file; of journald: its folder
   std::string unit;               // of journald: the identifier whose lines count
   std::string timestamp_pattern;  // of filelog
+  std::string timestamp_format;   // as Go writes its reference time (go_time.h)
   std::string message_pattern;
   int64_t lookback_ns = 0;
   uint32_t buffer_lines = 10;

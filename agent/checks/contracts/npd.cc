@@ -139,15 +139,22 @@ Result<RuleSet> ReadLogMonitor(Fields& top, const std::string& plugin,
   FAULTLINE_ASSIGN(log.path, top.TextOr("logPath", plugin == "kmsg" ? "/dev/kmsg" : ""));
   FAULTLINE_ASSIGN(log.lookback_ns, top.DurationOr("lookback", 0, true));
   FAULTLINE_TRY(top.DurationOr("delay", 0, true));
-  FAULTLINE_ASSIGN(const int64_t lines, top.NumberOr("bufferSize", 10, 1, 1000));
-  log.buffer_lines = static_cast<uint32_t>(lines);
+  FAULTLINE_ASSIGN(const int64_t lines, top.NumberOr("bufferSize", 10, 0, 1000));
+  log.buffer_lines = static_cast<uint32_t>(lines == 0 ? 10 : lines);
   FAULTLINE_ASSIGN(log.skip, top.Texts("skipList"));
   if (const RuleNode* node = top.Take("pluginConfig"); node != nullptr) {
     FAULTLINE_ASSIGN(Fields config, Fields::Of(document.name, top.PathOf("pluginConfig"), *node));
     FAULTLINE_ASSIGN(log.unit, config.TextOr("source", ""));
     FAULTLINE_ASSIGN(log.timestamp_pattern, config.TextOr("timestamp", ""));
     FAULTLINE_ASSIGN(log.message_pattern, config.TextOr("message", ""));
-    FAULTLINE_TRY(config.TextOr("timestampFormat", ""));
+    FAULTLINE_ASSIGN(log.timestamp_format, config.TextOr("timestampFormat", ""));
+    for (const auto& [field, pattern] : {std::pair("timestamp", log.timestamp_pattern),
+                                         std::pair("message", log.message_pattern)}) {
+      RE2::Options options;
+      options.set_log_errors(false);
+      if (const RE2 compiled(pattern, options); !compiled.ok())
+        return config.Wrong(field, "{}", compiled.error());
+    }
     FAULTLINE_TRY(config.TextOr(
         "revive", ""));  // kmsg: the stream is opened again after an error; ours always is
     FAULTLINE_TRY(config.TextOr("restartOnErrors", ""));

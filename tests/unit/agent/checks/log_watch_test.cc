@@ -4,7 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+
 #include "agent/checks/builtin_log_rules.h"
+#include "agent/checks/go_time.h"
 #include "tests/support/temp_tree.h"
 
 namespace faultline {
@@ -96,6 +101,63 @@ TEST_F(LogWatchTest, ConditionIsSetOnceSurvivesARestartAndExpires) {
   clock_.Advance(3600 * kNsPerSecond);
   watch_->Step();
   EXPECT_THAT(Take(), ::testing::ElementsAre(kCondition + " 1 0"));  // expired
+}
+
+TEST(GoTimeTest, LayoutsOfPublishedMonitors) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  const int64_t now = 1'700'000'000 * kNsPerSecond;  // 2023-11-14 22:13:20
+  const auto seconds = [&](std::string_view layout, std::string_view text) {
+    const auto time = ParseGoTime(layout, text, now);
+    return time ? static_cast<double>(*time) / kNsPerSecond : -1;
+  };
+  EXPECT_EQ(seconds("Jan _2 15:04:05", "Nov 14 22:13:19"), 1'699'999'999);
+  EXPECT_EQ(seconds("Jan _2 15:04:05", "Nov  4 22:13:20"), 1'699'136'000);
+  EXPECT_EQ(seconds("Jan _2 15:04:05", "Dec 31 00:00:00"), 1'672'444'800) << "of the year before";
+  EXPECT_EQ(seconds("2006-01-02T15:04:05.999999999-07:00", "2023-11-15T00:13:20.5+02:00"),
+            1'700'000'000.5);
+  EXPECT_EQ(seconds("2006-01-02T15:04:05Z07:00", "2023-11-14T22:13:20Z"), 1'700'000'000);
+  EXPECT_EQ(seconds("02/Jan/2006 03:04:05 PM", "14/Nov/2023 10:13:20 PM"), 1'700'000'000);
+  EXPECT_EQ(seconds("Jan _2 15:04:05", "2023-11-14 22:1"), -1);
+}
+
+TEST_F(LogWatchTest, ALineIsReadAsItsMonitorSays) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  clock_.Advance(std::chrono::system_clock::now().time_since_epoch().count() - clock_.UnixNs());
+  const auto stamp = [&](int64_t seconds_ago) {
+    const time_t at = clock_.UnixNs() / kNsPerSecond - seconds_ago;
+    char text[32];
+    strftime(text, sizeof(text), "%b %e %H:%M:%S", gmtime(&at));
+    return std::string(text);
+  };
+  LogMonitor monitor = Monitor();
+  monitor.path = "/var/log/stamped.log";
+  monitor.timestamp_pattern = "^.{15}";
+  monitor.timestamp_format = "Jan _2 15:04:05";
+  monitor.message_pattern = "(kernel|daemon): (.*)";
+  monitor.lookback_ns = 60 * kNsPerSecond;
+  tree_.File("var/log/stamped.log", stamp(90'000) + " h kernel: Killed process 1\n" + stamp(2) +
+                                        " h kernel: Killed process 2\n" + stamp(0) +
+                                        " h other Killed process 3\nKilled process 4\n");
+  watch_->SetMonitors({monitor});
+  results_.clear();
+  watch_->Step();
+  clock_.Advance(2 * kNsPerSecond);
+  watch_->Step();
+  EXPECT_THAT(Take(), ::testing::ElementsAre("npd/kernel-monitor/Oom 3 1"))
+      << "history within the lookback; what has no time or no message is passed over";
+  LogMonitor journal = Monitor();
+  journal.plugin = "journald";
+  journal.unit = "dockerd";
+  watch_->SetMonitors({journal});
+  results_.clear();
+  watch_->Offer("docker.service", "dockerd", "Killed process 5", clock_.UnixNs());
+  watch_->Offer("web.service", "web", "Killed process 6", clock_.UnixNs());
+  clock_.Advance(2 * kNsPerSecond);
+  watch_->Step();
+  EXPECT_THAT(Take(), ::testing::ElementsAre("npd/kernel-monitor/Oom 3 1"))
+      << "who wrote it, not the unit's name";
 }
 
 TEST_F(LogWatchTest, EventsOfASecondAreFolded) {
