@@ -71,7 +71,7 @@ BANS = {
 NOT_IN_TESTS = ("using", "ato", "strto")
 DETACH = re.compile(r"\.detach\s*\(")
 # A thread that may hang for ever in the kernel (a dead mount) cannot be joined.
-MAY_DETACH = {"agent/blocking_leaf.cc", "agent/checks/builtin_pool.cc", "common/statfs_pool.cc"}
+MAY_DETACH = {"agent/blocking_leaf.cc", "agent/checks/builtin_pool.cc", "agent/probes/stack_namer.cc", "common/statfs_pool.cc"}
 LEFTOVER = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 EMPTY_WORDS = {"data", "info", "manager", "handler", "helper", "helpers", "util", "utils", "misc", "processor"}
 

@@ -31,7 +31,8 @@ TEST_F(SchedulerProbeTest, SleepIsCountedToTheNanosecondAndWaitsForTheCpuOnceEac
   // More only by what the timer is late; less only by what a busy CPU takes between the timer's start and the switch.
   EXPECT_GE(asleep, 0.9 * kSleeps * kSleepNs / 1e9);
   EXPECT_LT(asleep, 3 * kSleeps * kSleepNs / 1e9 + 5);
-  EXPECT_GE(Value(cgroup.path(), "container_run_queue_duration_seconds_count"), kSleeps);
+  // On a busy CPU a timer may be over before the switch: then nobody slept, nor waited.
+  EXPECT_GE(Value(cgroup.path(), "container_run_queue_duration_seconds_count"), 0.9 * kSleeps);
   EXPECT_EQ(Value(cgroup.path(), "container_major_faults_total"), 0);
   ExpectBooksBalance("scheduler");
 }

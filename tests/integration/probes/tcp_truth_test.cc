@@ -98,7 +98,7 @@ class Traffic {
   static bool LoopbackUp() {
     const int any = socket(AF_INET, SOCK_DGRAM, 0);
     ifreq interface{};
-    std::strcpy(interface.ifr_name, "lo");
+    std::string_view("lo").copy(interface.ifr_name, sizeof interface.ifr_name);
     interface.ifr_flags = IFF_UP;
     const bool is_up = ioctl(any, SIOCSIFFLAGS, &interface) == 0;
     close(any);
