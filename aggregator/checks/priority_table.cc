@@ -33,7 +33,8 @@ Result<PriorityTable> PriorityTable::Parse(std::string_view text, std::string_vi
     if (line.ends_with('\r')) line = Trim(line.substr(0, line.size() - 1));
     if (line.empty() || line.front() == '#') continue;
     const auto fields = Split(line, ':');
-    if (fields.size() != 4) {
+    const bool is_short = fields.size() == 2;  // of older files
+    if (fields.size() != 4 && !is_short) {
       return Wrong(
           file, number,
           fmt::format("expected Condition:Priority:AffectsLoad:DeviceIDMode, found {} fields",
@@ -41,8 +42,10 @@ Result<PriorityTable> PriorityTable::Parse(std::string_view text, std::string_vi
     }
     const std::string_view condition = Trim(fields[0]);
     const auto priority = ParseInt(Trim(fields[1]));
-    const std::string_view load = Trim(fields[2]);
-    const std::string_view mode = Trim(fields[3]);
+    const std::string_view load = !is_short                                ? Trim(fields[2])
+                                  : priority.value_or(0) <= kLastEmergency ? "true"
+                                                                           : "false";
+    const std::string_view mode = is_short ? "-" : Trim(fields[3]);
     if (!IsCondition(condition))
       return Wrong(file, number, "Condition: expected a name of letters and digits");
     if (!priority || *priority < 0 || *priority > kMaxPriority) {

@@ -5,12 +5,14 @@ file with its scripts."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 
 BIN = os.environ["FAULTLINE_BIN"]
 SOURCE = os.environ["FAULTLINE_SOURCE"]
+CORPUS = pathlib.Path(os.environ.get("FAULTLINE_CORPUS", "/work/shared/data/corpus"))
 NAGIOS = {0: "CHECK_VERDICT_OK", 1: "CHECK_VERDICT_DEGRADED", 2: "CHECK_VERDICT_PROBLEM"}
 
 # Plugins that need nothing but this machine; what they find is theirs to say, even if it is that they cannot tell.
@@ -125,7 +127,7 @@ def nhc(folder, failures):
     cores = os.cpu_count()
     lines = {
         "check_hw_mem_free 1mb": True, "check_hw_physmem 1kb 900tb": True, "check_hw_physmem 900tb 900tb 1%": False,
-        "check_hw_eth lo": True, "check_hw_eth no_such0": False, "check_fs_free / 0%": True, "check_fs_free / 100%": False,
+        "check_hw_swap 1kb 900tb": 1 <= memory["SwapTotal"], "check_hw_eth lo": True, "check_hw_eth no_such0": False, "check_fs_free / 0%": True, "check_fs_free / 100%": False,
         "check_fs_used / 100%": True, "check_fs_ifree / 1": root.f_ffree >= 1 or root.f_files == 0,
         "check_file_test -r -w -x -d -k /tmp /var/tmp": oct(os.stat("/tmp").st_mode)[-4] == "1" and oct(os.stat("/var/tmp").st_mode)[-4] == "1",
         "check_file_test -r -s /etc/passwd /etc/group": True, "check_file_test -f /no/such": False,
@@ -135,8 +137,19 @@ def nhc(folder, failures):
         "check_hw_cpuinfo": True, f"check_hw_cpuinfo 1000 {cores}": False, "check_ps_blacklist no_such_daemon": True,
         "check_hw_swap 0 0": memory["SwapTotal"] >= 0, "check_ps_loadavg $((1000*HW_CORES))": True,
         "check_fs_mount -t proc -f /proc": True, "check_fs_mount_rw -f /no/such": False,
+        "check_fs_mount_rw -0 -f /no/such": True, "check_fs_mount /proc '*' proc": True, "check_fs_mount /proc '!proc'": False,
+        "check_fs_mount -e 'reboot -f' -O x -t proc -s '*' -s '!nowhere*' -f /proc": True,
+        "check_file_test -! -e /no/such": True, "check_file_test -rs '/etc/passw[d]'": True, "check_file_test -L /etc/passwd": False,
+        "check_file_stat -t 1 -T 3 -m 0666 /dev/null": True, "check_file_stat -T 4 /dev/null": False, "check_file_stat -M 0444 -o 1 /etc/passwd": True,
+        "check_file_stat -n 1 /etc/passwd": False, "check_file_contents /etc/passwd '!/^root:/'": False,
+        "check_ps_service -k no_such_daemon": True, "check_ps_service -0 no_such_daemon": True, "check_ps_daemon no_such_daemon root": False,
+        "check_ps_loadavg '' '' 0": False, "check_ps_cpu -A 100000%": True, "check_ps_mem -A 1k": False, "check_ps_time -A 900000m": True,
+        f"check_hw_cpuinfo '' '' {cores + 1}": False, "check_fs_used / 0%": False, "check_fs_size / 1k 1k": False, "check_all_fs_used proc 1%": True,
+        "check_net_socket -p tcp -s LISTEN -l '127.9.9.9:1'": False, "check_net_socket -! -p tcp -s LISTEN -l '127.9.9.9:1'": True,
+        "check_fs_free / 0% && check_hw_eth lo; check_hw_eth no_such0": False, "check_fs_free / 0%  # a word": True,
+        "check_hw_mem_free 1mb && check_file_test -d $HOME_OF_NHC": True, "check_ps_loadavg $HW_CORES$HW_CORES$HW_CORES$HW_CORES$HW_CORES$HW_CORES": True,
     }
-    (folder / "nhc.conf").write_text("".join(f" * || {line}\n" for line in lines))
+    (folder / "nhc.conf").write_text("* || export HOME_OF_NHC='/tmp'\n" + "".join(f" * || {line}\n" for line in lines))
     ours = check_once([str(folder)], str(folder / "nhc.conf"))
     counts = {}
     for line, good in lines.items():
@@ -146,6 +159,64 @@ def nhc(folder, failures):
         result = ours.get(rule, {})
         compare(f"nhc {line}: {result.get('message')}", result.get("verdict"),
                 "CHECK_VERDICT_OK" if good else "CHECK_VERDICT_PROBLEM", failures)
+
+
+def running():
+    """(user, first word) of all processes."""
+    told = subprocess.run(["ps", "-eo", "user:32=,args="], capture_output=True, text=True).stdout
+    return [(line.split()[0], (line.split() + [""])[1]) for line in told.splitlines() if line.split()]
+
+
+def published_nhc(folder, failures):
+    """The published configuration as it is, and its lines that are commented out: what Python can tell of this machine is compared."""
+    memory = {l.split(":")[0]: int(l.split()[1]) for l in open("/proc/meminfo")}
+    free = memory["MemFree"] + memory["Buffers"] + memory["Cached"]
+    mounts = {l.split()[1]: l.split()[2:4] for l in open("/proc/mounts")}
+    load = float(open("/proc/loadavg").read().split()[0])
+    facts = {
+        "check_hw_physmem_free 1MB": free >= 1024, "check_hw_swap_free 1MB": memory["SwapFree"] >= 1024, "check_hw_mem_free 1mb": free >= 1024,
+        "check_hw_physmem 32gb 32gb 5%": abs(memory["MemTotal"] - (32 << 20)) <= memory["MemTotal"] * 5 // 100,
+        "check_hw_swap 8g 8g 3%": abs(memory["SwapTotal"] - (8 << 20)) <= memory["SwapTotal"] * 3 // 100,
+        "check_hw_ib 40": False if not os.path.exists("/sys/class/infiniband") else None, "check_hw_gm myri0": False, "check_hw_eth eth1": "eth1:" in open("/proc/net/dev").read(),
+        "check_fs_mount_rw -f /": "rw" in mounts["/"][1].split(","), "check_fs_mount_rw -t tmpfs -f /tmp": mounts.get("/tmp", [""])[0] == "tmpfs",
+        "check_file_test -r -w -x -d -k /tmp /var/tmp": all(os.stat(d).st_mode & 0o1000 for d in ("/tmp", "/var/tmp")),
+        "check_file_test -r -s /etc/passwd /etc/group": True, "check_file_test -c -r -w /dev/null /dev/zero": True,
+        "check_file_stat -m 0666 -u 0 -g 0 -t 1 -T 3 /dev/null": os.stat("/dev/null").st_mode & 0o7777 == 0o666,
+        "check_file_stat -n 7200 /var/log/messages": False if not os.path.exists("/var/log/messages") else None,
+        'check_file_contents /etc/passwd "/^root:x:0:0:/" "sshd:*"': any(l.startswith("sshd:") for l in open("/etc/passwd")),
+        "check_ps_service -u root -S sshd": any(u == "root" and w.rstrip(":").endswith("sshd") for u, w in running()),
+        "check_ps_service -r crond": any(w.endswith("crond") for _, w in running()), "check_ps_service -c mysqld": any(w.endswith("mysqld") for _, w in running()),
+        "check_ps_daemon wulfd root": False, "check_ps_service -d rpc.statd -r nfslock": any(w.endswith("rpc.statd") for _, w in running()),
+        "check_ps_loadavg 24": load < 23 or (None if load < 25 else False), "check_moab_rm -t 10": "UNKNOWN", "check_ps_unauth_users log syslog kill": "UNKNOWN",
+        "check_nv_healthmon": None if os.path.exists("/usr/bin/nvidia-healthmon") else "SKIPPED",
+    }
+    for path in sorted((CORPUS / "nhc" / "conf").glob("*.conf")):
+        lines = [line.strip().lstrip("#").strip() for line in path.read_text().splitlines()]
+        lines = [line for line in lines if re.match(r"\*\s*\|\| ", line) and not line.endswith(".")]
+        as_it_is = check_once([str(folder)], str(path), "nhc/*")
+        (folder / "nhc-all.conf").write_text("".join(line + "\n" for line in lines))
+        ours = check_once([str(folder)], str(folder / "nhc-all.conf"), "nhc/*")
+        agreed, differ, untold, seen = 0, 0, 0, {}
+        for line in (line.split("|| ", 1)[1] for line in lines):
+            name = line.split()[0]
+            if name == "export":
+                continue
+            seen[name] = seen.get(name, 0) + 1
+            rule = f"nhc/{name}" + (f"#{seen[name]}" if seen[name] > 1 else "")
+            wanted = facts.get(line)
+            if rule not in ours:
+                failures.append(f"{path.name}: {line}: no result")
+            elif wanted is None:
+                untold += 1
+            else:
+                wanted = wanted if isinstance(wanted, str) else "OK" if wanted else "PROBLEM"
+                before = len(failures)
+                compare(f"{path.name}: {line}: {ours[rule].get('message')}", ours[rule]["verdict"], f"CHECK_VERDICT_{wanted}", failures)
+                differ += len(failures) - before
+                agreed += len(failures) == before
+        active = [rule for rule in as_it_is if rule.startswith("nhc/")]
+        print(f"NHC {path.name}: {len(active)} checks as it is; with those that are commented out {len(ours)} rules, {agreed} agreed, {differ} differ, "
+              f"{untold} that Python does not tell")
 
 
 def aegis(folder, failures):
@@ -193,6 +264,7 @@ def main():
         folder = pathlib.Path(name)
         npd(folder, failures)
         nhc(folder, failures)
+        published_nhc(folder, failures)
         aegis(folder, failures)
         used = plugins(folder, failures)
     for failure in failures:

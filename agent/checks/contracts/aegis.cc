@@ -91,10 +91,13 @@ Result<RuleSet> ReadConfigMap(const RuleDocument& document, const RuleNode& root
     inner.name = fmt::format("{}:{}:data.{}", document.name, text.line, name);
     inner.contract.clear();
     inner.text = text.text;
-    if (inner.text.find("rules:") == std::string::npos) continue;  // a script beside its rules
+    // Others are scripts beside their rules.
+    if (inner.text.find("rules:") == std::string::npos && !AegisPriorityClaims(inner, nullptr))
+      continue;
     FAULTLINE_ASSIGN(RuleSet read, ReadRules(inner, context));
     std::ranges::move(read.checks, std::back_inserter(set.checks));
     std::ranges::move(read.monitors, std::back_inserter(set.monitors));
+    set.levels.merge(read.levels);
   }
   return set;
 }

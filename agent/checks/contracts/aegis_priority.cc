@@ -1,6 +1,6 @@
-// Aegis' priority.conf: lines `Condition:Priority:AffectsLoad:DeviceIDMode`. Priority 0 and 1 take
-// the node out at once, up to 99 are emergencies, the rest can wait. It has no checks; it says how
-// bad the conditions of others are.
+// Aegis' priority.conf: lines `Condition:Priority:AffectsLoad:DeviceIDMode`, in older files the
+// first two only. Priority 0 and 1 take the node out at once, up to 99 are emergencies, the rest
+// can wait. It has no checks; it says how bad the conditions of others are.
 #include <algorithm>
 #include <set>
 
@@ -15,8 +15,10 @@ constexpr uint64_t kCritical = 99;
 constexpr uint64_t kMax = 999;
 
 bool IsLine(const std::vector<std::string_view>& parts) {
-  return parts.size() == 4 && ParseUint(Trim(parts[1])) &&
-         (Trim(parts[2]) == "true" || Trim(parts[2]) == "false");
+  if (parts.size() != 2 && parts.size() != 4) return false;
+  // A number at once behind the colon: with a blank it would be YAML.
+  if (parts.size() == 2) return !parts[1].starts_with(' ') && ParseUint(Trim(parts[1])).has_value();
+  return ParseUint(Trim(parts[1])) && (Trim(parts[2]) == "true" || Trim(parts[2]) == "false");
 }
 
 }  // namespace
@@ -45,13 +47,13 @@ Result<RuleSet> ReadAegisPriority(const RuleDocument& document, const RuleNode* 
       return Fail(ErrorCode::kInvalidArgument, "{}:{}:1: {}: {}", document.name, number, field,
                   why);
     };
-    if (parts.size() != 4)
+    if (parts.size() != 4 && parts.size() != 2)
       return wrong("line", "is not Condition:Priority:AffectsLoad:DeviceIDMode");
     const auto priority = ParseUint(Trim(parts[1]));
     if (!priority || *priority > kMax) return wrong("Priority", "must be a number of 0 to 999");
     if (!IsLine(parts)) return wrong("AffectsLoad", "must be true or false");
     static const std::set<std::string_view> kModes = {"all", "index", "mask", "id", "-"};
-    if (!kModes.contains(Trim(parts[3])))
+    if (parts.size() == 4 && !kModes.contains(Trim(parts[3])))
       return wrong("DeviceIDMode", "is none of all, index, mask, id, -");
     const std::string condition(Trim(parts[0]));
     if (condition.empty()) return wrong("Condition", "is missing");

@@ -154,6 +154,12 @@ Result<json::object> ReadTemplate(FieldReader& reader, const std::string& path,
   Move(reader, "children", made);
   Move(reader, "conditionalBranches", made);
   Move(reader, "abortWithStatusCheck", made);
+  for (const std::string_view name : {"deadline", "children", "conditionalBranches"}) {
+    const json::value* value = made.if_contains(name);  // as a form leaves it
+    if (value != nullptr && (value->is_string() ? value->get_string().empty()
+                                                : value->is_array() && value->get_array().empty()))
+      made.erase(name);
+  }
   const json::string* named = reader.String("templateType", Need::kRequired);
   const std::string type = named == nullptr ? "" : std::string(*named);
   const std::string deadline = made.contains("deadline") ? TextOf(made["deadline"]) : "";

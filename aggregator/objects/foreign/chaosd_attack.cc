@@ -156,6 +156,7 @@ void ReadDisk(FieldReader& body, TranslatedChaos& to) {
       if (const std::string text = Text(body, name); !text.empty())
         parameters["fill-by-fallocate"] = text;
     }
+    Default(parameters, "path", "/var/tmp");
     return AddFault(to, "disk_fill", std::move(parameters));
   }
   if (action == "add-payload") action = Text(body, "payload") + "-payload";
@@ -165,6 +166,8 @@ void ReadDisk(FieldReader& body, TranslatedChaos& to) {
       parameters["payload-process-num"] = count;
   }
   if (action == "read-payload") return AddFault(to, "disk_read", std::move(parameters));
+  // Without a path a file of its own is written, and taken away.
+  if (action == "write-payload") Default(parameters, "path", "/var/tmp");
   if (action == "write-payload") return AddFault(to, "disk_write", std::move(parameters));
   Unknown(body, "disk", action);
 }

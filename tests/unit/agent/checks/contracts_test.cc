@@ -278,6 +278,11 @@ TEST_F(ContractsTest, AegisPriorities) {
   EXPECT_EQ(set->levels.at("NodeNotReady"), v1::CHECK_LEVEL_FATAL);
   EXPECT_EQ(set->levels.at("GPULost"), v1::CHECK_LEVEL_CRITICAL);
   EXPECT_EQ(set->levels.at("HighTemperature"), v1::CHECK_LEVEL_WARNING);
+  const auto older = Read(
+      "kind: ConfigMap\ndata:\n  priority.conf: |\n    Away:1\n    Slow:150    \n  x.sh: exit 0\n");
+  ASSERT_TRUE(older) << older.error().message;
+  EXPECT_EQ(older->levels.at("Away"), v1::CHECK_LEVEL_FATAL);
+  EXPECT_EQ(older->levels.at("Slow"), v1::CHECK_LEVEL_WARNING);
   EXPECT_THAT(ErrorOf("A:0:true:-\nB:1000:true:-\n"), HasSubstr("rules:2:1: Priority:"));
   EXPECT_THAT(ErrorOf("A:0:true:-\nB:1:true:some\n"), HasSubstr("rules:2:1: DeviceIDMode:"));
 }

@@ -24,6 +24,14 @@ TEST(PriorityTableTest, ReadsRowsAndRanksTheRestByLevel) {
   EXPECT_EQ(table->Of(kNodeNotReady, v1::CHECK_LEVEL_FATAL).priority, 0);
 }
 
+TEST(PriorityTableTest, OlderFilesHaveTwoFields) {
+  const auto table = PriorityTable::Parse("A:2    \nB:150\n", "p.conf");
+  ASSERT_TRUE(table) << table.error().message;
+  EXPECT_EQ(table->Of("A", v1::CHECK_LEVEL_INFO).priority, 2);
+  EXPECT_TRUE(table->Of("A", v1::CHECK_LEVEL_INFO).affects_load) << "an emergency";
+  EXPECT_FALSE(table->Of("B", v1::CHECK_LEVEL_INFO).affects_load);
+}
+
 TEST(PriorityTableTest, WhatIsWrongIsNamedByFileLineAndField) {
   const auto error = [](std::string_view text) {
     return PriorityTable::Parse(text, "p.conf").error().message;

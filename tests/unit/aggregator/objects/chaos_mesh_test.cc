@@ -133,6 +133,15 @@ TEST(ChaosMeshTest, BytesAreBase64AndFormsLeaveEmptyFields) {
   EXPECT_TRUE(ParseObjects(With("workers: 2,", "workers: 2, options: [''],")));
 }
 
+TEST(ChaosMeshTest, AWorkflowMayHaveEmptyFieldsOfAForm) {
+  const auto objects = ParseObjects(
+      "apiVersion: chaos-mesh.org/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  entry: a\n"
+      "  templates:\n  - {name: a, templateType: Serial, deadline: '', children: [b], "
+      "conditionalBranches: [], task: null}\n"
+      "  - {name: b, templateType: Suspend, deadline: 1s, children: []}\n");
+  ASSERT_TRUE(objects) << objects.error().message;
+}
+
 TEST(ChaosMeshTest, APartitionDrops) {
   const std::string text =
       "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: n}\nspec:\n"

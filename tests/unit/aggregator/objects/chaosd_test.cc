@@ -115,6 +115,9 @@ TEST(ChaosdTest, BodiesMayBeWrittenInCamelCaseAndWithUnderscores) {
       Attack("disk", R"({"action":"fill","path":"/x","size":"1M","fill_by_fallocate":false})");
   ASSERT_TRUE(fill) << fill.error().message;
   EXPECT_EQ(fill->at("parameters").at("fill-by-fallocate"), "false");
+  const auto write = Attack("disk", R"({"action":"write-payload","size":"1M"})");
+  ASSERT_TRUE(write) << write.error().message;
+  EXPECT_EQ(write->at("parameters").at("path"), "/var/tmp") << "a file of its own there";
   const auto http =
       Attack("http", R"({"action":"abort","proxy_ports":[80,81],"port":80,"target":"Request"})");
   ASSERT_TRUE(http) << http.error().message;
