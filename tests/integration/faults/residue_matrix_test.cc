@@ -4,7 +4,9 @@
 // FAULTLINE_MATRIX_FAULTS=<name>,<name> only those faults.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "agent/faults/claims.h"
 #include "agent/faults/fault_journal.h"
@@ -120,9 +122,19 @@ class ResidueMatrix : public testing::Test {
     if (ending == "duration" || ending == "abort" || ending == "aggregator_lost") {
       FaultEngineRun run(Options(ending == "aggregator_lost"), view, stage->victim().mounts());
       if (!run.engine().Start()) return "the engine does not start";
+      // The aggregator is there until the fault is in force, however long that takes.
+      std::atomic<bool> in_force = false;
+      std::thread aggregator([&] {
+        while (!in_force) {
+          run.engine().RenewLease();
+          usleep(20'000);
+        }
+      });
       const auto reply =
           run.Inject(uid, std::string(row.name), Target(), ending == "duration" ? 1000 : 60'000,
                      stage->Parameters(row.example));
+      in_force = true;
+      aggregator.join();
       if (!reply.error_code().empty()) return reply.error_code() + ": " + reply.error_message();
       begin = std::chrono::steady_clock::now();
       if (ending == "abort") run.Recover(uid);
