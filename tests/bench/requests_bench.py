@@ -56,13 +56,15 @@ def start_agent(work, port):
                f"http.listen=127.0.0.1:{port}", "--set", "uplink.enabled=false", "--set", "logs.enabled=false", "--set",
                "faults.enabled=false", "--set", "probes.requests.max_spans_per_second=100000"]
     agent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(f"{work}/agent.log", "w", encoding="utf8"))
-    for _ in range(100):
+    for _ in range(600):
         try:
             metric(port, "nothing")
             time.sleep(2)
             return agent
         except OSError:
             time.sleep(0.1)
+    agent.kill()
+    agent.wait()
     raise RuntimeError(open(f"{work}/agent.log", encoding="utf8").read())
 
 

@@ -2,7 +2,7 @@
 // CPU, interleaved rounds without and with the probe in each of its modes, and with bpftrace's
 // histogram by cgroup and call, medians; then what two real workloads take, with and without all
 // probes; and what one pass of reading costs.
-//   syscalls_probe_bench [cost|work|passes]…
+//   syscalls_probe_bench [cost|work|passes]…      FAULTLINE_ROUNDS: of work (9)
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -131,6 +132,11 @@ double CommandCpuNs(const std::string& line) {
   return Ns(usage.ru_utime) + Ns(usage.ru_stime);
 }
 
+int WorkRounds() {
+  const char* const text = std::getenv("FAULTLINE_ROUNDS");
+  return text == nullptr ? 9 : std::max(1, std::atoi(text));
+}
+
 struct Bench {
   SystemClock clock;
   HostView host = HostView::Real("/", &clock);
@@ -196,7 +202,7 @@ struct Bench {
     for (const auto& [what, command] : commands) {
       CommandCpuNs(command);
       std::vector<double> syscalls_only, with_all;
-      for (int round = 0; round < 9; ++round) {
+      for (int round = 0; round < WorkRounds(); ++round) {
         const double base = CommandCpuNs(command);
         {
           const auto probe = Load("syscalls", LeafContext{host, all, index.get()});
@@ -207,12 +213,13 @@ struct Bench {
       }
       std::printf(
           "%-12s CPU time with the syscalls probe %.3f [%.3f..%.3f], with all probes %.3f "
-          "[%.3f..%.3f] of untraced, n=9\n",
+          "[%.3f..%.3f] of untraced, n=%d\n",
           what, Median(syscalls_only),
           *std::min_element(syscalls_only.begin(), syscalls_only.end()),
           *std::max_element(syscalls_only.begin(), syscalls_only.end()), Median(with_all),
           *std::min_element(with_all.begin(), with_all.end()),
-          *std::max_element(with_all.begin(), with_all.end()));
+          *std::max_element(with_all.begin(), with_all.end()), WorkRounds());
+      std::fflush(stdout);
     }
   }
 
