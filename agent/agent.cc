@@ -214,14 +214,18 @@ void Agent::OpenLeaves() {
     if (!done && LogAllowed("log positions")) spdlog::warn("{}", done.error().message);
   };
   const LogPositions log_positions{.find = [this](uint64_t file_id) -> std::optional<uint64_t> {
-                                     const uint64_t position = spool_->LogPosition(file_id);
-                                     return position == 0 ? std::nullopt : std::optional(position);
+                                     if (!spool_->IsKnownLog(file_id)) return std::nullopt;
+                                     return spool_->LogPosition(file_id);
                                    },
                                    .skip = [this, warn](uint64_t file_id, uint64_t position) {
                                      warn(spool_->SkipLog(file_id, position));
                                    },
                                    .forget = [this, warn](uint64_t file_id) { warn(spool_->ForgetLog(file_id)); },
-                                   .in_backlog = [this](uint64_t file_id) { return spool_->InBacklog(file_id); }};
+                                   .in_backlog = [this](uint64_t file_id) { return spool_->InBacklog(file_id); },
+                                   .note_unread = [this, warn](const std::vector<UnreadLog>& logs) {
+                                     warn(spool_->NoteUnreadLogs(logs));
+                                   },
+                                   .unread = [this] { return spool_->UnreadLogs(); }};
   LogObserver* const observers[] = {checks_.get()};
   for (LogLeaf& leaf : MakeLogLeaves(*host_, config_->logs(), log_positions, observers)) {
     collector_host_->AddMade("logs", leaf.name, leaf.doc, false, std::move(leaf.made));

@@ -213,11 +213,16 @@ void Pipeline::AddValue(int64_t unix_ms, uint32_t ref, double value) {
 }
 
 bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
-  if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(RoomOf(chunk)))) return false;
+  Open& open = chunk.file_id != 0 && chunk.at_risk ? backlog_ : prompt_;
+  if (!chunk.continues) {
+    // Between slices, so that what is stored of a file and how far it was read are stored together. Both lanes count: the
+    // sink says whether there is room for one batch, not for two.
+    if (prompt_.bytes + backlog_.bytes >= options_.max_batch_bytes) Flush();
+    if (chunk.file_id != 0 && (put_failed_ || sink_->Congested(RoomOf(chunk)))) return false;
+    if (open.streams.size() >= options_.max_log_streams) StartSession();
+  }
   const uint64_t count = chunk.records.size();
   if (count == 0 && chunk.file_id == 0) return true;
-  Open& open = chunk.file_id != 0 && chunk.at_risk ? backlog_ : prompt_;
-  if (open.streams.size() >= options_.max_log_streams) StartSession();
   const int64_t now_ns = clock_->UnixNs();
   const uint32_t stream = StreamRef(open, chunk);
   v1::LogFrame* frame = open.batch.add_logs();
@@ -241,7 +246,8 @@ bool Pipeline::AddLogs(LeafEmitter& leaf, LogChunk&& chunk) {
       attribute->set_value(Repaired(std::move(value)));
     }
   }
-  Added(open, bytes, count, leaf.in_pass);
+  Count(open, bytes, count);
+  if (!leaf.in_pass) FlushSoon();
   return true;
 }
 
@@ -281,11 +287,15 @@ void Pipeline::Complete(v1::Subject* subject, const Origin& origin) {
   if (subject->cgroup().empty()) subject->set_cgroup(who->cgroup_path);
 }
 
-void Pipeline::Added(Open& open, size_t bytes, uint64_t records, bool in_pass) {
+void Pipeline::Count(Open& open, size_t bytes, uint64_t records) {
   produced_ += records;
   open.records += records;
   open.bytes += bytes;
-  if (open.bytes >= options_.max_batch_bytes) return Flush();
+}
+
+void Pipeline::Added(size_t bytes, uint64_t records, bool in_pass) {
+  Count(prompt_, bytes, records);
+  if (prompt_.bytes >= options_.max_batch_bytes) return Flush();
   if (!in_pass) FlushSoon();
 }
 

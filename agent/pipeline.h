@@ -107,8 +107,8 @@ class Pipeline {
   };
   uint32_t StreamRef(Open& open, const LogChunk& chunk);
   void Complete(v1::Subject* subject, const Origin& origin);
-  void Added(size_t bytes, uint64_t records, bool in_pass) { Added(prompt_, bytes, records, in_pass); }
-  void Added(Open& open, size_t bytes, uint64_t records, bool in_pass);
+  void Count(Open& open, size_t bytes, uint64_t records);
+  void Added(size_t bytes, uint64_t records, bool in_pass);
   Result<void> PutOpen(Lane lane, Open& open);
   void Drop(const std::string& leaf, std::string_view reason, uint64_t count);
   void KeepForRetry();

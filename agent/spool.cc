@@ -219,6 +219,9 @@ Result<v1::Definitions> Spool::ReadDefinitions(uint64_t session, uint32_t first_
 uint64_t Spool::LogPosition(uint64_t file_id) const { return impl_->positions->Find(file_id); }
 Result<void> Spool::SkipLog(uint64_t file_id, uint64_t position) { return impl_->positions->Skip(file_id, position); }
 Result<void> Spool::ForgetLog(uint64_t file_id) { return impl_->positions->Forget(file_id); }
+Result<void> Spool::NoteUnreadLogs(const std::vector<UnreadLog>& logs) { return impl_->positions->NoteUnread(logs); }
+std::vector<UnreadLog> Spool::UnreadLogs() const { return impl_->positions->Unread(); }
+bool Spool::IsKnownLog(uint64_t file_id) const { return LogPosition(file_id) > 0 || impl_->positions->IsNoted(file_id); }
 Result<uint64_t> Spool::ForgetUnusedLogs() { return impl_->positions->ForgetUnused(); }
 
 uint64_t Spool::bytes() const { return impl_->sessions->sums().bytes; }

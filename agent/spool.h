@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/logs/unread_log.h"
 #include "agent/pipeline.h"
 #include "common/clock.h"
 #include "common/result.h"
@@ -84,6 +85,10 @@ class Spool final : public BatchSink {
   Result<void> SkipLog(uint64_t file_id, uint64_t position);
   // The file is gone for good.
   Result<void> ForgetLog(uint64_t file_id);
+  // What was seen of log files and is not taken yet (log_file.h). Whoever was noted is known, be it at 0.
+  Result<void> NoteUnreadLogs(const std::vector<UnreadLog>& logs);
+  std::vector<UnreadLog> UnreadLogs() const;
+  bool IsKnownLog(uint64_t file_id) const;
   // Of files of earlier runs that nobody has asked for in this one, nor written: call when all files that there are have been
   // found. Returns how many.
   Result<uint64_t> ForgetUnusedLogs();

@@ -6,11 +6,15 @@
 namespace faultline {
 namespace {
 
-std::string PositionKey(uint64_t file_id) {
-  std::string key(1, 'p');
+std::string LogKey(char kind, uint64_t file_id) {
+  std::string key(1, kind);
   AppendBig(key, file_id);
   return key;
 }
+
+std::string PositionKey(uint64_t file_id) { return LogKey('p', file_id); }
+
+std::string UnreadKey(uint64_t file_id) { return LogKey('u', file_id); }
 
 std::string AsValue(uint64_t end, const std::optional<SpoolPositions::Place>& place) {
   std::string value(reinterpret_cast<const char*>(&end), sizeof end);
@@ -66,7 +70,45 @@ Result<void> SpoolPositions::Forget(uint64_t file_id) {
   skipped_.erase(file_id);
   rocksdb::WriteBatch writes;
   writes.Delete(PositionKey(file_id));
+  writes.Delete(UnreadKey(file_id));
   return db_->Write(&writes, "forget a log");
+}
+
+Result<void> SpoolPositions::NoteUnread(const std::vector<UnreadLog>& logs) {
+  rocksdb::WriteBatch writes;
+  for (const UnreadLog& log : logs) {
+    if (log.size == 0) {
+      writes.Delete(UnreadKey(log.file_id));
+      continue;
+    }
+    std::string value(reinterpret_cast<const char*>(&log.size), sizeof log.size);
+    for (const std::string* name : {&log.name_space, &log.pod, &log.container}) value.append(*name).push_back('\0');
+    writes.Put(UnreadKey(log.file_id), value);
+  }
+  return db_->Write(&writes, "note what is unread of logs");
+}
+
+std::vector<UnreadLog> SpoolPositions::Unread() const {
+  std::vector<UnreadLog> logs;
+  const auto at = db_->Scan();
+  for (at->Seek("u"); at->Valid() && at->key().size() == 9 && at->key()[0] == 'u'; at->Next()) {
+    UnreadLog& log = logs.emplace_back();
+    log.file_id = ReadBig<uint64_t>(at->key().ToStringView(), 1);
+    log.size = EndOf(at->value());
+    std::string_view rest = at->value().ToStringView();
+    rest.remove_prefix(std::min(rest.size(), sizeof log.size));
+    for (std::string* name : {&log.name_space, &log.pod, &log.container}) {
+      const std::string_view text = rest.substr(0, rest.find('\0'));
+      *name = text;
+      rest.remove_prefix(std::min(rest.size(), text.size() + 1));
+    }
+  }
+  return logs;
+}
+
+bool SpoolPositions::IsNoted(uint64_t file_id) const {
+  rocksdb::PinnableSlice value;
+  return db_->Get(UnreadKey(file_id), &value);
 }
 
 Result<uint64_t> SpoolPositions::ForgetUnused() {

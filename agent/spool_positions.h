@@ -6,7 +6,9 @@
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
+#include "agent/logs/unread_log.h"
 #include "agent/spool_database.h"
 #include "common/result.h"
 
@@ -30,6 +32,10 @@ class SpoolPositions {
   std::optional<Place> PlaceOf(uint64_t file_id) const;
   Result<void> Skip(uint64_t file_id, uint64_t position);
   Result<void> Forget(uint64_t file_id);
+  // What was seen of logs and is not taken yet: `u` of the format. Size 0: nothing any more.
+  Result<void> NoteUnread(const std::vector<UnreadLog>& logs);
+  std::vector<UnreadLog> Unread() const;
+  bool IsNoted(uint64_t file_id) const;
   Result<uint64_t> ForgetUnused();
 
  private:

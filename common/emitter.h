@@ -53,6 +53,8 @@ struct LogChunk {
   // Its file has lost its name and goes when the agent goes: kept on disk at once, up to the bound
   // of that, where other lines would wait in their files.
   bool at_risk = false;
+  // Of one slice with the chunk before it: taken if that one was, and in the same batch.
+  bool continues = false;
 };
 
 // Not thread-safe: the frame hands each leaf an emitter of the leaf's own thread.

@@ -26,6 +26,7 @@
 #include "agent/logs/log_parser.h"
 #include "agent/logs/log_roots.h"
 #include "agent/logs/log_treatment.h"
+#include "agent/logs/unread_log.h"
 
 namespace faultline {
 
@@ -42,6 +43,9 @@ struct LogPositions {
   // The last lines of that log wait among those that were saved from files that are going: what
   // follows goes the same way.
   std::function<bool(uint64_t file_id)> in_backlog;
+  // Kept beside the positions, by file; all that is kept.
+  std::function<void(const std::vector<UnreadLog>& logs)> note_unread;
+  std::function<std::vector<UnreadLog>()> unread;
 };
 
 constexpr size_t kMaxFingerprintBytes = 256;

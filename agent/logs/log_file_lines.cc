@@ -141,6 +141,10 @@ uint64_t LogFile::BeginOfUnfinished(const Stream& stream) const {
 void LogFile::CloseChunks(LogSlice& slice) {
   uint64_t safe = position_;  // nothing before it is needed again
   bool any = false;
+  const auto add = [&](LogChunk&& chunk) {
+    chunk.continues = std::exchange(any, true);
+    slice.chunks.push_back(std::move(chunk));
+  };
   for (Stream& stream : streams_) {
     const uint64_t begun = BeginOfUnfinished(stream);
     safe = std::min(safe, begun);
@@ -156,8 +160,7 @@ void LogFile::CloseChunks(LogSlice& slice) {
     chunk.file_id = stream.file_id;
     chunk.begin_offset = stream.end;
     chunk.end_offset = stream.end = begun;
-    any = true;
-    slice.chunks.push_back(std::move(chunk));
+    add(std::move(chunk));
   }
   if (!any || safe <= handed_over_) return;
   if (slice.chunks.back().file_id != generation_.file_id) {
@@ -166,7 +169,7 @@ void LogFile::CloseChunks(LogSlice& slice) {
     position.file_id = generation_.file_id;
     position.begin_offset = handed_over_;
     position.end_offset = safe;
-    slice.chunks.push_back(std::move(position));
+    add(std::move(position));
   }
   handed_over_ = safe;
 }

@@ -44,6 +44,8 @@ LogTailer::LogTailer(const HostView& host, const v1::LogsConfig& config,
       limits_(limits),
       roots_(host.fs, LogRootFolders(config)) {
   RaiseOpenFiles();
+  if (positions_.unread) left_unread_ = positions_.unread();
+  count_gone_ns_ = Now() + limits_.rescan_ns;
 }
 
 LogTailer::~LogTailer() = default;
@@ -58,6 +60,8 @@ std::optional<uint64_t> LogTailer::Position(uint64_t file_id) const {
 
 Result<void> LogTailer::Collect(Emitter& out) {
   FAULTLINE_TRY(Wake(out));
+  NoteUnread(false);
+  if (!left_unread_.empty() && Now() >= count_gone_ns_) CountGone();
   EmitMetrics(out);
   return {};
 }
@@ -67,6 +71,7 @@ Result<void> LogTailer::Wake(Emitter& out) {
   TakeChanges();
   if (walk_wanted_ || Now() >= next_walk_ns_) Walk();
   ScanChanged();
+  if (lost_names_) NoteUnread(true);
   if (Now() >= next_poll_ns_) EnqueuePolled();
   Room room = EmitPending(out);
   const bool taken = room != Room::kNone && ReadQueued(out, room) && room == Room::kAll;
@@ -144,6 +149,7 @@ bool LogTailer::ReadQueued(Emitter& out, Room room) {
     if (Now() - looked_ns_ > kLookNs) {
       TakeChanges();
       ScanChanged();
+      if (lost_names_) NoteUnread(true);
     }
     const FileKey key = queue_.front();
     queue_.pop_front();
@@ -184,6 +190,7 @@ void LogTailer::TakeSlice(const FileKey& key, Tracked& tracked, LogSlice&& slice
                              slice.ended.position + slice.unread, slice.unread, Now()});
     if (tracked.ended.size() > limits_.ended) SettleTruncations(tracked, limits_.ended);
     tracked.rewritten = true;
+    tracked.noted_size = 0;
     ContinueCopies(key, tracked);
     MatchCopies(key, tracked);
     changed_.insert(tracked.folder);
@@ -236,7 +243,7 @@ LogTailer::Room LogTailer::EmitPending(Emitter& out) {
   for (auto at = pending_.begin(); at != pending_.end();) {
     const bool at_risk = at->chunk.at_risk = IsAtRisk(at->key);
     const Room wanted = at_risk ? Room::kAtRisk : IsShort(at->chunk) ? Room::kShort : Room::kAll;
-    if (wanted < room || waiting.contains(at->key)) {
+    if (waiting.contains(at->key) || (wanted < room && !at->chunk.continues)) {
       waiting.insert(at->key);
       ++at;
     } else if (out.Logs(std::move(at->chunk))) {

@@ -87,6 +87,7 @@ class LogTailer final : public Collector {
     std::optional<FileKey> copy_of;  // not read unless that one is truncated
     bool rewritten = false;          // truncated itself: may be a copy now
     bool waits = false;              // to be looked at again, grown or not
+    uint64_t noted_size = 0;         // up to which it was noted as unread
     bool saved = false;              // its lines go the way of those of files that are going
     int64_t modified_ns = 0;         // when it was found
     std::vector<Ended> ended;
@@ -115,6 +116,7 @@ class LogTailer final : public Collector {
   void TakeChanges();
   void Walk();
   void ScanChanged();
+  void LoseName(Tracked& tracked);
   void ScanFolder(Folder& folder);
   struct Seen;
   std::optional<Seen> Look(const std::string& path);
@@ -137,6 +139,8 @@ class LogTailer final : public Collector {
   bool Blocked(Tracked& tracked);
   void Reap(Emitter& out);
   void GiveUp(std::vector<FileKey>& over);
+  void NoteUnread(bool gone_only);
+  void CountGone();
   uint64_t ReadOf(uint64_t file_id) const;
   void Forget(const FileKey& key, Tracked& tracked);
   bool IsReadElsewhere(const Tracked& compressed) const;
@@ -170,6 +174,9 @@ class LogTailer final : public Collector {
   std::string scratch_;
   uint64_t newly_refused_ = 0;
   uint64_t beyond_limit_ = 0;
+  std::vector<UnreadLog> left_unread_;  // by the agent before this one, until it is known what is there still
+  int64_t count_gone_ns_ = 0;
+  bool lost_names_ = false;
   bool walk_wanted_ = true;
   bool active_ = false;  // something was read, or waits to be
   int64_t next_walk_ns_ = 0;

@@ -1,5 +1,6 @@
 // The part of the tailer that ends: when a file is over, what is given up, and what of it all was lost.
 #include <algorithm>
+#include <utility>
 
 #include "agent/logs/log_tailer.h"
 #include "faultline/v1/config.pb.h"
@@ -78,6 +79,51 @@ void LogTailer::GiveUp(std::vector<FileKey>& over) {
   }
 }
 
+// What would be lost with this agent is known to the next one: at once of files that have lost their
+// names, each second of those that wait to be read, for rotation goes on while no agent is there.
+void LogTailer::NoteUnread(bool gone_only) {
+  if (gone_only) lost_names_ = false;
+  if (!positions_.note_unread) return;
+  std::vector<UnreadLog> unread;
+  for (auto& [key, tracked] : files_) {
+    LogFile& file = *tracked.file;
+    const bool waits = tracked.queued || std::ranges::find(pending_, key, &Pending::key) != pending_.end();
+    if (tracked.names > 0 && (gone_only || !waits)) continue;
+    file.Changed();
+    if (!file.Identify() || file.size() <= tracked.noted_size) continue;
+    // What was read is not taken before it is on disk.
+    if (file.size() <= Position(file.file_id()).value_or(0)) continue;
+    tracked.noted_size = file.size();
+    const Subject& subject = *tracked.subject;
+    unread.push_back({file.file_id(), file.size(), subject.name_space, subject.pod, subject.container});
+  }
+  if (!unread.empty()) positions_.note_unread(unread);
+}
+
+// Of what the agent before this one had seen and not taken, that which is nowhere to be found.
+void LogTailer::CountGone() {
+  std::vector<UnreadLog> known;
+  for (UnreadLog& one : std::exchange(left_unread_, {})) {
+    uint64_t there = Position(one.file_id).value_or(0);
+    bool is_read = false;
+    for (const auto& [key, tracked] : files_) {
+      if (!tracked.file->Owns(one.file_id)) continue;
+      is_read = true;
+      there = std::max(there, tracked.file->size());
+    }
+    if (there < one.size) {
+      LogFileRole role;
+      role.name_space = one.name_space;
+      role.pod = one.pod;
+      role.container = one.container;
+      SubjectOf(role)->lost_bytes["agent_away"] += one.size - there;
+    }
+    one.size = is_read ? std::min(one.size, there) : 0;
+    known.push_back(std::move(one));
+  }
+  if (positions_.note_unread) positions_.note_unread(known);
+}
+
 // How far it was read or given up, from whichever of its copies.
 uint64_t LogTailer::ReadOf(uint64_t file_id) const {
   if (file_id == 0) return 0;
@@ -116,7 +162,13 @@ void LogTailer::SettleTruncations(Tracked& tracked, size_t most) {
     if (one.unread == 0) continue;
     const uint64_t read = ReadOf(one.generation.file_id);
     const uint64_t lost = std::min(one.unread, one.size > read ? one.size - read : 0);
-    if (lost > 0) tracked.subject->lost_bytes["truncated"] += lost;
+    if (lost == 0) continue;
+    Subject& subject = *tracked.subject;
+    subject.lost_bytes["truncated"] += lost;
+    if (positions_.note_unread) {
+      positions_.note_unread({{one.generation.file_id, one.size - lost, subject.name_space, subject.pod,
+                               subject.container}});
+    }
   }
   ended.erase(ended.begin(), ended.begin() + static_cast<ptrdiff_t>(settled));
 }

@@ -91,6 +91,12 @@ void LogTailer::ScanChanged() {
   }
 }
 
+void LogTailer::LoseName(Tracked& tracked) {
+  if (--tracked.names > 0) return;
+  tracked.grown_ns = Now();
+  lost_names_ = true;
+}
+
 void LogTailer::Walk() {
   walk_wanted_ = false;
   next_walk_ns_ = Now() + limits_.rescan_ns;
@@ -109,8 +115,7 @@ void LogTailer::Walk() {
   for (const std::string& parent : parents_) watch_.Add(parent, host_.fs.Path(parent));
   for (auto& [key, gone] : folders_) {
     for (const auto& [name, file_key] : gone.names) {
-      const auto file = files_.find(file_key);
-      if (file != files_.end() && --file->second.names == 0) file->second.grown_ns = Now();
+      if (const auto file = files_.find(file_key); file != files_.end()) LoseName(file->second);
     }
     if (!parents_.contains(key.first)) watch_.Remove(key.first);
   }
@@ -180,8 +185,7 @@ void LogTailer::ScanFolder(Folder& folder) {
   names.swap(folder.names);
   ignored.swap(folder.ignored);
   for (const auto& [name, key] : names) {
-    const auto file = files_.find(key);
-    if (file != files_.end() && --file->second.names == 0) file->second.grown_ns = Now();
+    if (const auto file = files_.find(key); file != files_.end()) LoseName(file->second);
   }
   // Oldest first, so that each finds its predecessor.
   std::ranges::sort(candidates, {}, [](const Candidate& one) {

@@ -77,6 +77,30 @@ def budget():
         assert sum(lost.values()) == missing * 200, (lost, missing)
 
 
+def killed():
+    """As above, but what is held goes with the agent, by kill -9: the next one counts it to the byte."""
+    with logs_stack(["spool.max_bytes=64KiB", "logs.window_bytes=64KiB"]) as stack:
+        written = os.path.join(stack.folder, "written")
+        stack.start_agent()
+        writer = log_load.start_writer(stack.pods, written, "--rotations", 12, "--rotate-bytes", 1 << 20, "--mib-per-second", 8, "--max-files", 2,
+                                       "--line-bytes", 200)
+        print(f"killed: {log_load.finish_writer(writer)}", flush=True)
+        time.sleep(2)  # two passes of the agent over what was deleted last
+        stack.kill("agent")
+        stack.start_aggregator()
+        stack.start_agent()
+        log_load.wait_quiet(stack)
+        wait_until("the loss is counted", 20, lambda: log_load.lost_bytes(metrics(stack.agent_http)))
+        lost = log_load.lost_bytes(metrics(stack.agent_http))
+        _, said = log_load.verify_store(stack, written)
+        missing, twice = log_load.lost_and_twice(said)
+        print(f"killed: {said}; counted: {lost}", flush=True)
+        assert twice == 0
+        assert missing > 1000
+        assert set(lost) == {("c0", "agent_away")}, lost
+        assert sum(lost.values()) == missing * 200, (lost, missing)
+
+
 def stalled():
     """The agent does not run for longer than logrotate keeps copies: what was in those that are gone nobody can tell, but how many."""
     with logs_stack() as stack:
@@ -107,6 +131,7 @@ def main():
     rotation("kubelet", 2, 3 * SIZE)
     rotation("copytruncate", 0, 0)
     budget()
+    killed()
     stalled()
 
 

@@ -36,8 +36,8 @@ class TailedStore final : public Emitter {
     if (only_at_risk && !chunk.at_risk) return false;
     size_t bytes = 0;
     for (const LogChunk::Record& record : chunk.records) bytes += record.body.size();
-    if (only_short && bytes > 4096) return false;
-    if (refuse > 0) {
+    if (only_short && bytes > 4096 && !chunk.continues) return false;
+    if (refuse > 0 && !chunk.continues) {
       --refuse;
       return false;
     }
@@ -107,11 +107,23 @@ class LogTailerTest : public testing::Test {
             const auto found = known->find(id);
             if (found != known->end()) end = std::max(end, found->second);
           }
-          return end == 0 ? std::nullopt : std::optional(end);
+          return end == 0 && !unread_.contains(id) ? std::nullopt : std::optional(end);
         },
         .skip = [this](uint64_t id, uint64_t position) { skipped_[id] = position; },
         .forget = [this](uint64_t id) { store_.positions.erase(id); },
-        .in_backlog = [this](uint64_t id) { return in_backlog_.contains(id); }};
+        .in_backlog = [this](uint64_t id) { return in_backlog_.contains(id); },
+        .note_unread =
+            [this](const std::vector<UnreadLog>& logs) {
+              for (const UnreadLog& log : logs) {
+                log.size == 0 ? (void)unread_.erase(log.file_id) : (void)(unread_[log.file_id] = log);
+              }
+            },
+        .unread =
+            [this] {
+              std::vector<UnreadLog> logs;
+              for (const auto& [id, log] : unread_) logs.push_back(log);
+              return logs;
+            }};
     tailer_ = std::make_unique<LogTailer>(host_, config_, Treatments(), positions,
                                           std::span<LogObserver* const>(), limits_);
   }
@@ -152,6 +164,7 @@ class LogTailerTest : public testing::Test {
   LogTailerLimits limits_;
   TailedStore store_;
   std::set<uint64_t> in_backlog_;
+  std::map<uint64_t, UnreadLog> unread_;
   std::map<uint64_t, uint64_t> skipped_;  // as the spool keeps them, which the aggregator does not
   std::unique_ptr<LogTailer> tailer_;
 };

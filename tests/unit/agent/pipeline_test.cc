@@ -331,6 +331,25 @@ TEST_F(PipelineTest, LargeBatchesAreCutAndWhatIsUrgentAsksForAFlush) {
   EXPECT_GE(sink_.batches.size(), 2u);
 }
 
+TEST_F(PipelineTest, ASliceOfALogGoesIntoOneBatchOrWaitsAsAWhole) {
+  Pipeline pipeline({.max_series = 10, .max_batch_bytes = 1000}, &clock_, &sink_, nullptr);
+  Emitter& leaf = pipeline.Leaf("logs/files");
+  const auto chunk = [](size_t bytes, bool continues) {
+    LogChunk made;
+    made.stream_labels = {{"filename", "/a"}};
+    made.file_id = 1;
+    made.records.push_back({.body = std::string(bytes, 'x')});
+    made.continues = continues;
+    return made;
+  };
+  EXPECT_TRUE(leaf.Logs(chunk(2000, false)));
+  sink_.congested = true;
+  EXPECT_TRUE(leaf.Logs(chunk(2000, true)));
+  EXPECT_FALSE(leaf.Logs(chunk(1, false)));
+  ASSERT_EQ(sink_.batches.size(), 1u);
+  EXPECT_EQ(sink_.batches[0].logs_size(), 2);
+}
+
 TEST_F(PipelineTest, WhatIsForwardedIsKeptAtOnceOrRefused) {
   v1::OtlpRequest request;
   request.set_logs("x");

@@ -260,6 +260,26 @@ TEST_F(SpoolLogsTest, WhatWasGivenUpStaysGivenUp) {
   EXPECT_EQ(OpenWithClock()->LogPosition(7), 1000u);
 }
 
+TEST_F(SpoolLogsTest, WhatIsUnreadOfLogsIsNotedUntilItIsNotAnyMore) {
+  {
+    const auto spool = OpenWithClock();
+    EXPECT_FALSE(spool->IsKnownLog(7));
+    ASSERT_TRUE(spool->NoteUnreadLogs({{7, 100, "default", "web-1", "nginx"}, {8, 5, "", "", ""}, {9, 1, "a", "b", "c"}}));
+    ASSERT_TRUE(spool->NoteUnreadLogs({{7, 200, "default", "web-1", "nginx"}, {9, 0, "", "", ""}}));
+  }
+  const auto spool = OpenWithClock();
+  const auto logs = spool->UnreadLogs();
+  ASSERT_EQ(logs.size(), 2u);
+  EXPECT_EQ(logs[0].file_id, 7u);
+  EXPECT_EQ(logs[0].size, 200u);
+  EXPECT_EQ(logs[0].name_space + "/" + logs[0].pod + "/" + logs[0].container, "default/web-1/nginx");
+  EXPECT_EQ(logs[1].container, "");
+  EXPECT_TRUE(spool->IsKnownLog(8));
+  EXPECT_EQ(spool->LogPosition(8), 0u);
+  ASSERT_TRUE(spool->ForgetLog(8));
+  EXPECT_FALSE(spool->IsKnownLog(8));
+}
+
 TEST_F(SpoolLogsTest, PositionsOfFilesThatAreGoneAreForgotten) {
   {
     const auto spool = OpenWithClock();

@@ -190,6 +190,72 @@ TEST_F(LogTailerTest, WhatFollowsSavedLinesGoesTheirWay) {
   EXPECT_EQ(store_.Bodies(), (Bodies{"1", "2", "3", "4", "a", "b"}));
 }
 
+constexpr const char* kLostAway =
+    "faultline_log_lost_bytes_total,namespace=default,pod=web-1,container=nginx,reason=agent_away";
+
+TEST_F(LogTailerTest, WhatADeadAgentHeldByDescriptorIsCountedToTheByte) {
+  Append(kPod, Cri("first"));
+  Start();
+  Pass();
+  store_.refuse = 1'000'000;
+  const std::string queued = Cri("queued"), held = Cri("held");
+  Append(kPod, queued);
+  Pass();
+  Append(kPod, held);
+  fs::remove(Path(kPod));
+  Pass();
+  store_.refuse = 0;
+  Start();  // as after kill -9: what was read and not taken is as lost as the rest
+  Drain();
+  EXPECT_EQ(store_.Bodies(), Bodies{"first"});
+  EXPECT_EQ(static_cast<size_t>(store_.samples[kLostAway]), queued.size() + held.size());
+  EXPECT_TRUE(unread_.empty());
+  store_.samples.clear();
+  Start();
+  Drain();
+  EXPECT_EQ(store_.samples.count(kLostAway), 0u) << "once";
+}
+
+TEST_F(LogTailerTest, WhatWasHeldAndIsInACompressedCopyIsReadAndNotCounted) {
+  Append(kPod, Cri("first"));
+  Start();
+  Pass();
+  store_.refuse = 1'000'000;
+  Append(kPod, Cri("held"));
+  const std::string rotated = std::string(kPod) + ".20261120-100000";
+  Rename(kPod, rotated);
+  Append(kPod, Cri("new"));
+  Pass();
+  Zip(Path(rotated));
+  Pass();
+  store_.refuse = 0;
+  Start();
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"first", "held", "new"}));
+  EXPECT_EQ(store_.samples.count(kLostAway), 0u);
+  EXPECT_EQ(store_.duplicates, 0u);
+}
+
+TEST_F(LogTailerTest, WhatRotationTookWhileNoAgentWasThereIsCountedAsFarAsItWasSeen) {
+  Append(kPod, Cri("first"));
+  Start();
+  Pass();
+  store_.refuse = 1'000'000;
+  const std::string waits = Cri("waits");
+  Append(kPod, waits);
+  Pass();
+  Pass();
+  tailer_.reset();
+  Append(kPod, Cri("never seen"));
+  fs::remove(Path(kPod));
+  Append(kPod, Cri("new"));
+  store_.refuse = 0;
+  Start();
+  Drain();
+  EXPECT_EQ(store_.Bodies(), (Bodies{"first", "new"}));
+  EXPECT_EQ(static_cast<size_t>(store_.samples[kLostAway]), waits.size());
+}
+
 TEST_F(LogTailerTest, QuietFilesAreReadOnWhileBulkWaits) {
   const std::string other = "/var/log/pods/default_web-1_0a1b/other/0.log";
   Append(kPod, Cri("1"));
