@@ -1,5 +1,6 @@
 #include "agent/pipeline.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "common/log.h"
@@ -45,6 +46,19 @@ void RepairStrings(google::protobuf::Message* message) {
   }
 }
 
+// All text that spans of probes have, looked at without reflection: there are thousands a second.
+bool IsPlainAndValid(const v1::Span& span) {
+  const auto valid = [](const auto&... texts) { return (IsValidUtf8(texts) && ...); };
+  const v1::Subject& subject = span.subject();
+  return span.resource().empty() && span.events().empty() && span.links().empty() && span.trace_state().empty() &&
+         span.scope_name().empty() && span.scope_version().empty() &&
+         valid(span.service(), span.name(), span.status_message(), subject.namespace_(), subject.pod(),
+               subject.container(), subject.container_id(), subject.cgroup(), subject.comm()) &&
+         std::ranges::all_of(span.attributes(), [&](const v1::Attribute& attribute) {
+           return valid(attribute.name(), attribute.value());
+         });
+}
+
 LogRoom RoomOf(const LogChunk& chunk) {
   if (chunk.at_risk) return LogRoom::kAtRisk;
   size_t bytes = 0;
@@ -78,7 +92,7 @@ class Pipeline::LeafEmitter final : public Emitter {
   }
   void Span(v1::Span&& span, const Origin& origin) override {
     pipeline_->Complete(span.mutable_subject(), origin);
-    RepairStrings(&span);
+    if (!IsPlainAndValid(span)) RepairStrings(&span);
     *pipeline_->prompt_.batch.add_spans() = std::move(span);
     pipeline_->Added(256, 1, in_pass);
   }

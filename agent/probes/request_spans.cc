@@ -49,8 +49,9 @@ RequestPeer RequestSpans::PeerOf(const request_begin& begin) {
   return peer;
 }
 
-v1::Span RequestSpans::Begin(const request_begin& begin, int kind) {
-  v1::Span span;
+v1::Span& RequestSpans::Begin(const request_begin& begin, int kind) {
+  v1::Span& span = span_;
+  span.Clear();
   span.set_span_id(ids_.Next(8));
   span.set_kind(kind);
   span.set_start_unix_ns(to_unix_ns_ + static_cast<int64_t>(begin.at_ns));
@@ -74,10 +75,11 @@ void RequestSpans::Send(const request_begin& begin, v1::Span&& span, Emitter& ou
   out.Span(std::move(span), origin);
 }
 
-void RequestSpans::Http(const request_begin& begin, const HttpHead& head, Emitter& out) {
+void RequestSpans::Http(const request_begin& begin, const HttpHead& head, const RequestPeer& peer,
+                        Emitter& out) {
   if (!HasRoom(head.is_sampled)) return;
   const bool is_server = begin.kind == REQUEST_HTTP_SERVER;
-  v1::Span span = Begin(begin, is_server ? kServer : kClient);
+  v1::Span& span = Begin(begin, is_server ? kServer : kClient);
   const std::string route = RouteOf(head.path);
   span.set_name(fmt::format("{} {}", head.method, route));
   span.set_trace_id(head.trace_id);
@@ -94,7 +96,6 @@ void RequestSpans::Http(const request_begin& begin, const HttpHead& head, Emitte
                AddressText(AF_INET6, 0, begin.peers.address, begin.peers.port));
   AddAttribute(span, "network.local.address",
                AddressText(AF_INET6, 0, begin.mine.address, begin.mine.port));
-  const RequestPeer peer = PeerOf(begin);
   if (!peer.pod.empty()) AddAttribute(span, "peer.k8s.pod.name", peer.pod);
   if (!peer.name_space.empty()) AddAttribute(span, "peer.k8s.namespace.name", peer.name_space);
   if (!peer.container.empty()) AddAttribute(span, "peer.container.name", peer.container);
@@ -103,7 +104,7 @@ void RequestSpans::Http(const request_begin& begin, const HttpHead& head, Emitte
 
 void RequestSpans::Dns(const request_begin& begin, std::string_view query, Emitter& out) {
   if (!HasRoom(false)) return;
-  v1::Span span = Begin(begin, kClient);
+  v1::Span& span = Begin(begin, kClient);
   const auto question = ParseDnsQuestion(query);
   span.set_name("DNS query");
   const std::string code = DnsCodeName(begin.status);

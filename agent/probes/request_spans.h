@@ -22,7 +22,7 @@ class RequestSpans {
   // 0: without a limit.
   RequestSpans(const HostView& host, ContainerIndex& index, uint32_t max_per_second);
   void BeginPass();
-  void Http(const request_begin& begin, const HttpHead& head, Emitter& out);
+  void Http(const request_begin& begin, const HttpHead& head, const RequestPeer& peer, Emitter& out);
   void Dns(const request_begin& begin, std::string_view query, Emitter& out);
   // How many spans were made and how many had no room.
   void Emit(Emitter& out) const;
@@ -34,13 +34,14 @@ class RequestSpans {
 
  private:
   bool HasRoom(bool is_sampled);
-  v1::Span Begin(const request_begin& begin, int kind);
+  v1::Span& Begin(const request_begin& begin, int kind);
   void Send(const request_begin& begin, v1::Span&& span, Emitter& out);
 
   const HostView& host_;
   ContainerIndex& index_;
   const uint32_t max_per_second_;
   SpanIds ids_;
+  v1::Span span_;  // the one that is made now: what it has allocated serves the next
   int64_t to_unix_ns_ = 0;  // from the steady clock, in this pass
   int64_t second_began_ns_ = 0;
   uint32_t in_second_[2] = {};  // others, sampled

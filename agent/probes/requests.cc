@@ -115,9 +115,10 @@ class RequestsProbe final : public Collector {
       bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.callers), asker, &begin.peer_cgroup);
     }
     const auto request = ParseHttpHead(head).value_or(HttpHead{.method = "unknown"});
+    const RequestPeer peer = spans_.PeerOf(begin);
     series_.AddHttp(spans_.OwnerPath(begin), begin.kind == REQUEST_HTTP_SERVER, request.method,
-                    begin.status, spans_.PeerOf(begin), begin.took_ns);
-    spans_.Http(begin, request, *out_);
+                    begin.status, peer, begin.took_ns);
+    spans_.Http(begin, request, peer, *out_);
   }
 
   // Queries that nobody answered in time; the others still wait.
