@@ -189,6 +189,7 @@ int network_fault(struct __sk_buff* skb) {
   if ((index & ~NETWORK_FAULT_MAX_STAGE) == config.place &&
       (index & NETWORK_FAULT_MAX_STAGE) >= config.stage)
     return TC_ACT_UNSPEC;
+  if (config.until_ns && bpf_ktime_get_ns() > config.until_ns) return TC_ACT_UNSPEC;
   struct packet packet = {};
   if (!is_meant(skb, &packet)) return TC_ACT_UNSPEC;
   count(&counts.matched, skb);

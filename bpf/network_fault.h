@@ -39,6 +39,8 @@ struct network_fault_config {
   unsigned int accept_flags_mask;  // TCP packets whose flags are so are left alone; 0: off
   unsigned int accept_flags_value;
   unsigned long long cgroup_id;  // of v2; 0: whoever sends
+  // By the monotonic clock: from then on nothing happens any more, whoever has died; 0: never.
+  unsigned long long until_ns;
   unsigned int cgroup_level;
   // What comes back addressed to the device itself is an answer of ours: it is received, not sent.
   unsigned int answers;

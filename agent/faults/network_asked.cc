@@ -6,10 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/clock.h"
 #include "common/text.h"
 
 namespace faultline {
 namespace {
+
+// The kernel ends it by itself so much after its time: the agent and its guardians go first.
+constexpr int64_t kKernelGraceNs = 2 * kNsPerSecond;
 
 constexpr size_t kMaxRemotes = NETWORK_FAULT_MAX_REMOTES;
 
@@ -323,6 +327,8 @@ TrafficFilter PlannedFilter(const FaultPlan& plan, const NetworkAsked& asked,
   network_fault_config& config = filter.config;
   config.l2_bytes = device.has_ethernet_header ? 14 : 0;
   config.protocol = asked.protocol;
+  config.until_ns = static_cast<unsigned long long>(
+      SystemClock().SteadyNs() + plan.spec.duration_ms * kNsPerMs + kKernelGraceNs);
   config.accept_flags_mask = asked.accept_flags_mask;
   config.accept_flags_value = asked.accept_flags_value;
   config.loss = ChanceOf(asked.loss);

@@ -331,6 +331,27 @@ TEST_F(NetworkFaults, NamesAreAnsweredAsAskedOverTcp) {
   EXPECT_EQ(ask({"a.example.com"})[0]->rcode, 4);
 }
 
+// Nobody is left to recover: the classifier knows when its time is over.
+TEST_F(NetworkFaults, ItEndsInTheKernelWhenAllHaveDied) {
+  const auto fault = MakeFault(FaultCatalogue(), "network_loss");
+  FaultSpec spec;
+  spec.uid = fmt::format("net-orphan-{}", getpid());
+  spec.fault = "network_loss";
+  spec.target.set_cgroup(stage->victim().path());
+  spec.duration_ms = 1000;
+  spec.parameters = *AcceptParameters(FindFault(FaultCatalogue(), spec.fault)->parameters,
+                                      {{"loss", "100"}}, spec.fault);
+  const auto plan = fault->Plan(spec, host);
+  ASSERT_TRUE(plan) << plan.error().message;
+  in_force.push_back(*plan);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(fault->Inject(*plan, host));
+  EXPECT_EQ(Ping(2, 0.01).received, 0);
+  EXPECT_TRUE(Eventually(8000, [&] { return Ping(1, 0.01).received == 1; }));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GT(took.count(), 1.0) << "not before its time";
+}
+
 TEST_F(NetworkFaults, GuardianUndoesItWhenTheAgentIsKilled) {
   const std::string before = Qdiscs();
   TempTree state;
