@@ -25,6 +25,11 @@ class CpuProbe(threading.Thread):
         super().__init__(daemon=True)
         self.samples = []  # (unix ns, cumulative ns)
         self.done = threading.Event()
+        self.others = set(self.folders())  # left by tours that were killed
+
+    @staticmethod
+    def folders():
+        return glob.glob("/sys/fs/cgroup/cpuacct/faultline-tour-*/server") or glob.glob("/sys/fs/cgroup/faultline-tour-*/server")
 
     @staticmethod
     def read(folder):
@@ -39,9 +44,7 @@ class CpuProbe(threading.Thread):
         folder = None
         while not self.done.is_set():
             if folder is None:
-                found = (glob.glob("/sys/fs/cgroup/cpuacct/faultline-tour-*/server") or
-                         glob.glob("/sys/fs/cgroup/faultline-tour-*/server"))
-                folder = found[0] if found else None
+                folder = next((f for f in self.folders() if f not in self.others), None)
             else:
                 try:
                     self.samples.append((time.time_ns(), self.read(folder)))
