@@ -154,6 +154,7 @@ Result<void> Aggregator::Parts::LoadRules(const v1::AggregatorConfig& config) {
   world.query.max_samples = config.query().max_samples();
   world.query.max_series = config.query().max_series();
   world.query.max_read_samples = config.query().max_read_samples();
+  world.query.max_points = config.query().max_points();
   world.query.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;
   world.query.clock = &clock;
   world.default_interval_ms = Ns(from.interval()) / kNsPerMs;
@@ -289,6 +290,7 @@ Result<std::unique_ptr<Aggregator>> Aggregator::Start(const v1::AggregatorConfig
   parts.context.max_samples = config.query().max_samples();
   parts.context.max_query_series = config.query().max_series();
   parts.context.max_read_samples = config.query().max_read_samples();
+  parts.context.max_points = config.query().max_points();
   parts.context.query_threads = config.query().threads();
   parts.context.snapshots_folder = config.state_dir() + "/snapshots";
   parts.context.lookback_ms = Ns(config.query().lookback()) / kNsPerMs;

@@ -367,6 +367,7 @@ Result<void> FillDefaults(v1::AggregatorConfig* config) {
   query->set_max_samples(Or<uint64_t>(query->max_samples(), 50'000'000));
   query->set_max_series(Or<uint64_t>(query->max_series(), 500'000));
   query->set_max_read_samples(Or<uint64_t>(query->max_read_samples(), 1'000'000'000));
+  query->set_max_points(Or<uint64_t>(query->max_points(), 500'000'000));
   if (!query->has_lookback()) *query->mutable_lookback() = Seconds(300);
   query->set_threads(Or<uint32_t>(query->threads(), 2));
   FAULTLINE_TRY(AtLeast("query.timeout", query->timeout(), 1));

@@ -38,6 +38,8 @@ using Tcp = asio::ip::tcp;
 using HeadParser = http::request_parser<http::empty_body>;
 using BodyParser = http::request_parser<http::string_body>;
 
+constexpr int kQueryNice = 5;  // what arrives is stored first, questions are answered with what is left
+
 auto Catch(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 std::chrono::milliseconds Milliseconds(int64_t ms) { return std::chrono::milliseconds(ms); }
@@ -119,7 +121,7 @@ struct HttpServer::Impl {
         io(static_cast<int>(o.io_threads)),
         acceptor(io),
         tls(asio::ssl::context::tls_server),
-        workers(o.worker_threads, o.max_queued_requests),
+        workers(o.worker_threads, o.max_queued_requests, kQueryNice),
         ingest_workers(o.ingest_threads, o.max_queued_requests),
         streams(o.stream_threads, o.max_streams) {}
 

@@ -1,11 +1,13 @@
 #include "aggregator/api/worker_pool.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 namespace faultline {
 
-WorkerPool::WorkerPool(size_t max_threads, size_t max_queued_jobs)
-    : max_threads_(max_threads), max_queued_jobs_(max_queued_jobs) {}
+WorkerPool::WorkerPool(size_t max_threads, size_t max_queued_jobs, int nice)
+    : max_threads_(max_threads), max_queued_jobs_(max_queued_jobs), nice_(nice) {}
 
 WorkerPool::~WorkerPool() { Stop(); }
 
@@ -23,6 +25,7 @@ bool WorkerPool::TryRun(Job job) {
 }
 
 void WorkerPool::Work() {
+  if (nice_ > 0) setpriority(PRIO_PROCESS, 0, nice_);
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;

@@ -65,8 +65,8 @@ Result<void> Evaluator::Stream(const Expr& expr, const Steps& steps, const Sink&
   return {};
 }
 
-Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector& selector,
-                                                           int64_t begin_ms, int64_t end_ms) {
+Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector& selector, int64_t begin_ms,
+                                                           int64_t end_ms, size_t steps) {
   FAULTLINE_ASSIGN(const std::vector<SeriesId> ids,
                    source_.Select(selector.matchers, begin_ms, end_ms));
   if (ids.size() > options_.max_series) {
@@ -74,7 +74,7 @@ Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector&
                 "a selector finds {} series, more than a query may touch (limit query.max_series={})",
                 ids.size(), options_.max_series);
   }
-  FAULTLINE_TRY(CheckReading(ids, begin_ms, end_ms));
+  FAULTLINE_TRY(CheckReading(ids, begin_ms, end_ms, steps));
   std::vector<Selected> selected;
   selected.reserve(ids.size());
   for (const SeriesId id : ids) {
@@ -88,7 +88,12 @@ Result<std::vector<Evaluator::Selected>> Evaluator::Select(const VectorSelector&
 
 // A few of many series tell how dense they are.
 Result<void> Evaluator::CheckReading(std::span<const SeriesId> ids, int64_t begin_ms,
-                                     int64_t end_ms) {
+                                     int64_t end_ms, size_t steps) {
+  if (ids.size() * steps > options_.max_points) {
+    return Fail(ErrorCode::kResourceExhausted,
+                "query would be evaluated for {} series at {} steps (limit query.max_points={})",
+                ids.size(), steps, options_.max_points);
+  }
   if (ids.size() < kLeastSeriesToProbe) return {};
   uint64_t samples = 0;
   for (size_t i = 0; i < kProbes; ++i) {
@@ -122,7 +127,7 @@ Result<void> Evaluator::StreamSelector(const VectorSelector& selector, const Ste
   const int64_t first = ReferenceTime(selector.modifiers, steps.start_ms);
   const int64_t last = ReferenceTime(selector.modifiers, steps.end_ms());
   FAULTLINE_ASSIGN(std::vector<Selected> selected,
-                   Select(selector, first - options_.lookback_ms, last));
+                   Select(selector, first - options_.lookback_ms, last, steps.count));
   const auto compute = [&](const std::vector<Sample>& samples,
                            std::vector<double>& values) -> Result<bool> {
     bool any = false;
@@ -325,7 +330,7 @@ Result<void> Evaluator::RangeColumns(const FunctionRow& function, const Expr& ra
   const VectorSelector& selector = *matrix.selector;
   const auto end_of = [&](size_t i) { return ReferenceTime(selector.modifiers, steps.At(i)); };
   const int64_t first = end_of(0) - matrix.range_ms, last = end_of(steps.count - 1);
-  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(selector, first, last));
+  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(selector, first, last, steps.count));
   const auto compute = [&](std::vector<Sample>& samples,
                            std::vector<double>& values) -> Result<bool> {
     DropStale(samples);
@@ -371,7 +376,7 @@ Result<std::vector<ResultSeries>> Evaluator::EvalRangeVector(const Expr& expr, i
   const auto& matrix = static_cast<const MatrixSelector&>(range);
   const int64_t end_ms = ReferenceTime(matrix.selector->modifiers, time_ms);
   const int64_t begin_ms = end_ms - matrix.range_ms;
-  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(*matrix.selector, begin_ms, end_ms));
+  FAULTLINE_ASSIGN(std::vector<Selected> selected, Select(*matrix.selector, begin_ms, end_ms, 1));
   Matrix charged;
   for (Selected& series : selected) {
     FAULTLINE_TRY(CheckStop());

@@ -63,7 +63,7 @@ class Evaluator {
   };
   // Sorted by labels: results do not depend on the order in which a store keeps its series.
   Result<std::vector<Selected>> Select(const VectorSelector& selector, int64_t begin_ms,
-                                       int64_t end_ms);
+                                       int64_t end_ms, size_t steps);
   // Computes the column of every selected series out of its samples in [begin, end], by several
   // threads when there are many, and hands them to `sink` in the order of `selected`. `compute`
   // gives false when there is no value.
@@ -72,7 +72,7 @@ class Evaluator {
   Result<void> ForSelected(std::vector<Selected>& selected, int64_t begin_ms, int64_t end_ms,
                            const Steps& steps, const Compute& compute, const Sink& sink);
   // Refuse at once what cannot end well, instead of after seconds of reading.
-  Result<void> CheckReading(std::span<const SeriesId> ids, int64_t begin_ms, int64_t end_ms);
+  Result<void> CheckReading(std::span<const SeriesId> ids, int64_t begin_ms, int64_t end_ms, size_t steps);
   Result<void> CheckKept(const VectorSelector& selector, int64_t range_ms, const Steps& steps);
   Result<void> StreamSelector(const VectorSelector& selector, const Steps& steps, bool times,
                               const Sink& sink);

@@ -1,5 +1,7 @@
 #include "aggregator/query/parallel.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -10,6 +12,8 @@
 
 namespace faultline::promql {
 namespace {
+
+constexpr int kNice = 5;  // as the API's own threads for queries: ingest goes first
 
 // One loop under way. A helper that finds nothing left to begin goes away at once; the caller waits
 // only for parts that were begun, so a loop never depends on a helper that has not come yet.
@@ -69,6 +73,7 @@ class Crew {
     }
   }
   void Run(const std::stop_token& stop) {
+    setpriority(PRIO_PROCESS, 0, kNice);  // of this thread
     std::unique_lock lock(mutex_);
     while (wake_.wait(lock, stop, [&] { return !wanted_.empty(); })) {
       const std::shared_ptr<Loop> loop = std::move(wanted_.front());

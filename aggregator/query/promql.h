@@ -25,6 +25,7 @@ struct QueryOptions {
   uint64_t max_samples = 50'000'000;          // alive at once; beyond it kResourceExhausted
   uint64_t max_series = 500'000;              // that one selector may find
   uint64_t max_read_samples = 1'000'000'000;  // that one selector may read, as estimated before
+  uint64_t max_points = 500'000'000;          // series times steps that one selector may be evaluated at
   size_t max_threads = 2;                     // that work on one query
   int64_t lookback_ms = 300'000;
   int64_t subquery_step_ms = 60'000;             // of subqueries that name none

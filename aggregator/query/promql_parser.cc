@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "aggregator/query/promql_grammar.h"
+#include "aggregator/store/value_test.h"
 #include "common/text.h"
 
 namespace faultline::promql {
@@ -178,6 +179,9 @@ Result<std::string> Unquote(std::string_view literal) {
 }
 
 Result<void> CheckRegex(const std::string& pattern) {
+  const auto test = ValueTest::Of({.op = LabelMatcher::Op::kMatches, .name = {}, .value = pattern});
+  if (test) return {};
+  if (test.error().code == ErrorCode::kResourceExhausted) return std::unexpected(test.error());
   const std::string anchored = "^(?:" + pattern + ")$";
   RE2::Options options;
   options.set_log_errors(false);

@@ -1,9 +1,8 @@
 // The type rules of PromQL, checked after parsing in Prometheus' order so that the first message is
 // the same one.
-#include <re2/re2.h>
-
 #include "aggregator/query/promql_functions.h"
 #include "aggregator/query/promql_parser.h"
+#include "aggregator/store/value_test.h"
 
 namespace faultline::promql {
 namespace {
@@ -83,17 +82,8 @@ class TypeChecker {
   }
 
   static bool MatchesEmpty(const LabelMatcher& matcher) {
-    switch (matcher.op) {
-      case LabelMatcher::Op::kEqual:
-        return matcher.value.empty();
-      case LabelMatcher::Op::kNotEqual:
-        return !matcher.value.empty();
-      case LabelMatcher::Op::kMatches:
-        return RE2::FullMatch("", matcher.value);
-      case LabelMatcher::Op::kNotMatches:
-        return !RE2::FullMatch("", matcher.value);
-    }
-    return false;
+    const auto test = ValueTest::Of(matcher);
+    return test && test->Keeps("");
   }
 
   Result<void> CheckSubquery(Subquery& subquery) {

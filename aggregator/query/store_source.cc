@@ -1,14 +1,13 @@
 // Series of the store, and the ground truth as series: faultline_fault_active{fault, experiment,
 // namespace, pod, container, node, uid} is 1 while that fault is in force and ends with a stale
 // marker, so that a selector is exact at both ends. Its samples exist only in the query that asks.
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <unordered_map>
 
 #include "aggregator/labels/ground_truth.h"
 #include "aggregator/query/matrix.h"
 #include "aggregator/query/series_source.h"
+#include "aggregator/store/value_test.h"
 
 namespace faultline::promql {
 namespace {
@@ -19,17 +18,8 @@ constexpr int64_t kFaultSampleMs = 5'000;
 constexpr int64_t kMaxFaultSamples = 100'000;
 
 bool Matches(const LabelMatcher& matcher, std::string_view value) {
-  switch (matcher.op) {
-    case LabelMatcher::Op::kEqual:
-      return value == matcher.value;
-    case LabelMatcher::Op::kNotEqual:
-      return value != matcher.value;
-    case LabelMatcher::Op::kMatches:
-      return RE2::FullMatch(re2::StringPiece(value.data(), value.size()), matcher.value);
-    case LabelMatcher::Op::kNotMatches:
-      return !RE2::FullMatch(re2::StringPiece(value.data(), value.size()), matcher.value);
-  }
-  return false;
+  const auto test = ValueTest::Of(matcher);
+  return test && test->Keeps(value);
 }
 
 Labels LabelsOfFault(const FaultLabel& fault) {

@@ -1,7 +1,5 @@
 #include "aggregator/store/label_index.h"
 
-#include <re2/re2.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -10,7 +8,9 @@
 #include <mutex>
 #include <set>
 
+#include "aggregator/store/value_test.h"
 #include "common/assert.h"
+#include "common/clock.h"
 
 namespace faultline::store {
 namespace {
@@ -28,41 +28,16 @@ uint64_t HashPairs(std::span<const uint32_t> pairs) {
   return XXH3_64bits(pairs.data(), pairs.size_bytes());
 }
 
-// A value test for one matcher; expressions are anchored as Prometheus has it.
-class ValueTest {
- public:
-  static Result<ValueTest> Make(const LabelMatcher& matcher) {
-    ValueTest test(matcher);
-    if (!test.is_regex_) return test;
-    RE2::Options options(RE2::Quiet);
-    options.set_max_mem(8 << 20);
-    test.regex_ = std::make_unique<RE2>(matcher.value, options);
-    if (!test.regex_->ok()) {
-      return Fail(ErrorCode::kInvalidArgument, "label {}: bad regular expression '{}': {}",
-                  matcher.name, matcher.value, test.regex_->error());
-    }
-    return test;
-  }
-  bool Keeps(std::string_view value) const {
-    const bool same = is_regex_
-                          ? RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *regex_)
-                          : value == text_;
-    return same != negated_;
-  }
+// CPU time that one expression may take: what a DFA needs is far below; where RE2 has to fall back, it ends here.
+constexpr int64_t kMatchFloorNs = 50 * kNsPerMs;
+constexpr int64_t kMatchNsPerValue = 2'000;
+constexpr size_t kValuesBetweenLooks = 8;
 
- private:
-  explicit ValueTest(const LabelMatcher& matcher)
-      : text_(matcher.value),
-        is_regex_(matcher.op == LabelMatcher::Op::kMatches ||
-                  matcher.op == LabelMatcher::Op::kNotMatches),
-        negated_(matcher.op == LabelMatcher::Op::kNotEqual ||
-                 matcher.op == LabelMatcher::Op::kNotMatches) {}
-
-  std::string_view text_;
-  bool is_regex_;
-  bool negated_;
-  std::unique_ptr<RE2> regex_;
-};
+int64_t ThreadCpuNs() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * kNsPerSecond + now.tv_nsec;
+}
 
 }  // namespace
 
@@ -229,7 +204,7 @@ struct LabelIndex::Choice {
 };
 
 Result<LabelIndex::Choice> LabelIndex::Choose(const LabelMatcher& matcher) const {
-  FAULTLINE_ASSIGN(const ValueTest test, ValueTest::Make(matcher));
+  FAULTLINE_ASSIGN(const ValueTest test, ValueTest::Of(matcher));
   Choice choice;
   // One that the empty value satisfies also keeps series without the label.
   choice.drops = test.Keeps("");
@@ -238,10 +213,11 @@ Result<LabelIndex::Choice> LabelIndex::Choose(const LabelMatcher& matcher) const
     std::shared_lock lock(mutex_);
     const uint32_t name = FindSymbol(matcher.name);
     if (name == 0) return choice;
-    if (matcher.op == LabelMatcher::Op::kEqual && !matcher.value.empty()) {
-      const uint32_t value = FindSymbol(matcher.value);
-      if (const uint32_t pair = value == 0 ? 0 : FindPair(name, value))
-        choice.pairs.push_back(pair);
+    if (const auto* texts = test.texts(); texts != nullptr && test.Keeps("") == test.negated()) {
+      for (const std::string& text : *texts) {
+        const uint32_t value = FindSymbol(text);
+        if (const uint32_t pair = value == 0 ? 0 : FindPair(name, value)) choice.pairs.push_back(pair);
+      }
       return choice;
     }
     if (const auto found = pairs_of_name_.find(name); found != pairs_of_name_.end()) {
@@ -251,8 +227,16 @@ Result<LabelIndex::Choice> LabelIndex::Choose(const LabelMatcher& matcher) const
     }
   }
   // Texts never move and never go, so they can be looked at without the lock.
-  for (const auto& [pair, value] : candidates) {
+  const int64_t begin_ns = ThreadCpuNs();
+  const int64_t allowed_ns = kMatchFloorNs + kMatchNsPerValue * static_cast<int64_t>(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const auto& [pair, value] = candidates[i];
     if (test.Keeps(value) != choice.drops) choice.pairs.push_back(pair);
+    if (i % kValuesBetweenLooks == 0 && ThreadCpuNs() - begin_ns > allowed_ns) {
+      return Fail(ErrorCode::kResourceExhausted,
+                  "label {}: the regular expression took more than {} ms for {} of {} values; a simpler one is needed",
+                  matcher.name, allowed_ns / kNsPerMs, i + 1, candidates.size());
+    }
   }
   return choice;
 }

@@ -93,6 +93,7 @@ QueryOptions OptionsOf(const Request& request, const ApiContext& context) {
   options.max_samples = context.max_samples;
   options.max_series = context.max_query_series;
   options.max_read_samples = context.max_read_samples;
+  options.max_points = context.max_points;
   options.max_threads = context.query_threads;
   options.lookback_ms = context.lookback_ms;
   options.clock = context.clock;

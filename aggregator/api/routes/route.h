@@ -82,6 +82,7 @@ struct ApiContext {
   uint64_t max_samples = 50'000'000;
   uint64_t max_query_series = 500'000;
   uint64_t max_read_samples = 1'000'000'000;
+  uint64_t max_points = 500'000'000;
   size_t query_threads = 2;      // that work on one query
   int64_t lookback_ms = 300'000;
   std::string snapshots_folder;  // where copies of the store go; empty: none are made

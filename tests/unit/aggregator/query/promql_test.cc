@@ -184,6 +184,10 @@ TEST_F(PromQl, LimitsAreNamed) {
   EXPECT_NE(At("sum_over_time(vector(1)[1y:1ms])", 0)["error"].find("too many samples"),
             std::string::npos);
   EXPECT_EQ(At("sum(m)", 0), (Expected{{"{}", "20"}}));  // streamed: one series at a time
+  options_.max_points = 19;
+  EXPECT_EQ(At("sum(m)", 0)["error"], "query would be evaluated for 20 series at 1 steps (limit query.max_points=19)");
+  options_.max_points = 20;
+  EXPECT_EQ(At("sum(rate(m[5m]))", 0), Expected{});
   const std::atomic<bool> cancelled = true;
   options_.cancelled = &cancelled;
   EXPECT_EQ(At("m", 0)["error"], "query was canceled in expression evaluation");

@@ -1,6 +1,7 @@
 #include "aggregator/store/label_index.h"
 
 #include <gmock/gmock.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace faultline::store {
@@ -40,6 +41,36 @@ TEST_F(LabelIndexTest, MatchesAsPrometheusDoes) {
   EXPECT_THAT(Select({{Op::kMatches, "__name__", "u"}}), IsEmpty());  // anchored
   EXPECT_THAT(Select({{Op::kEqual, "nope", "x"}}), IsEmpty());
   EXPECT_THAT(Select({{Op::kNotEqual, "nope", "x"}}), ElementsAre(1, 2, 3, 4));
+}
+
+TEST_F(LabelIndexTest, ListsOfTextsAreLookedUp) {
+  index_.Add(5, {{"__name__", "up"}, {"job", "a.b"}});
+  index_.Add(6, {{"__name__", "up"}, {"job", "axb"}});
+  EXPECT_THAT(Select({{Op::kMatches, "job", "(a\\.b|kube)"}}), ElementsAre(2, 5));
+  EXPECT_THAT(Select({{Op::kMatches, "job", "(?:kube|none|kube)"}}), ElementsAre(2));
+  EXPECT_THAT(Select({{Op::kMatches, "job", "a.b|kube"}}), ElementsAre(2, 5, 6));  // a dot is any
+  EXPECT_THAT(Select({{Op::kMatches, "job", "(a\\.b)|(kube)"}}), ElementsAre(2, 5));
+  EXPECT_THAT(Select({{Op::kNotMatches, "job", "node|kube"}}), ElementsAre(5, 6));
+  EXPECT_THAT(Select({{Op::kMatches, "zone", "()"}}), ElementsAre(2, 5, 6));
+  EXPECT_THAT(Select({{Op::kMatches, "zone", "b|"}}), ElementsAre(2, 3, 5, 6));
+}
+
+TEST_F(LabelIndexTest, RefusesWhatTakesTooLong) {
+  std::string many, much;
+  for (int i = 0; i < 400; ++i) many += fmt::format("{}.*{}.*x?", i == 0 ? "" : "|", i);
+  for (int i = 0; i < 20'000; ++i) much += fmt::format("{}.*{}.*x?", i == 0 ? "" : "|", i);
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    index_.Add(10 + i, {{"__name__", "m"}, {"pod", fmt::format("pod-{:x}-{:x}", i * 2654435761u, ~i)}});
+  }
+  for (const std::string& pattern : {many, much}) {
+    const LabelMatcher matchers[] = {{Op::kMatches, "pod", pattern}};
+    const auto ids = index_.Select(matchers);
+    ASSERT_FALSE(ids);
+    EXPECT_EQ(ids.error().code, ErrorCode::kResourceExhausted) << ids.error().message.substr(0, 200);
+    EXPECT_THAT(ids.error().message, ::testing::StartsWith("label pod: "));
+  }
+  const LabelMatcher plain[] = {{Op::kMatches, "pod", "pod-.*-f.*"}};
+  EXPECT_TRUE(index_.Select(plain));
 }
 
 TEST_F(LabelIndexTest, NamesABadExpression) {
