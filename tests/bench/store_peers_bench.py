@@ -238,16 +238,27 @@ def ingest(options):
 
 
 def growth(options):
-    begin_ms = (int(time.time()) - 3600) * 1000
+    """Per number of series: at least two million samples after the first of each, so that a tick of the CPU clock is no share of it."""
+    begin_ms, rows = (int(time.time()) - 3600) * 1000, []
     for total in options.series:
-        per_node = min(total, 1000)
+        per_node = min(125, total // 8)  # of one request: eight are under way, whatever the number of series
+        scrapes = max(options.scrapes, 2_000_000 // total)
         with tempfile.TemporaryDirectory(prefix="faultline-bench-") as name, peers(pathlib.Path(name), options.peers) as found:
             empty = {p.name: pss_bytes(p.pid) for p in found}
-            series, samples, first = send(found, ("synthetic", per_node), total // per_node, 15, begin_ms, 1, 1)
-            _, more, cpu = send(found, ("synthetic", per_node), total // per_node, 15, begin_ms + 15_000, options.scrapes, 1)
+            series, samples, first = send(found, ("synthetic", per_node), total // per_node, 1, begin_ms, 1, 1)
+            _, more, cpu = send(found, ("synthetic", per_node), total // per_node, 1, begin_ms + 1000, scrapes, 1)
             for p in found:
+                per_million = 1e6 * cpu[p.name] / more
+                rows.append((p.name, series, per_million))
                 print(f"{series:8} series {p.name:12} first sample of each {first[p.name]:6.2f} CPU-s, then "
-                      f"{1e6 * cpu[p.name] / more:6.3f} CPU-s per million, {(pss_bytes(p.pid) - empty[p.name]) / series:6.0f} B PSS per series")
+                      f"{per_million:6.3f} CPU-s per million, {(pss_bytes(p.pid) - empty[p.name]) / series:6.0f} B PSS per series")
+    most = max(value for _, _, value in rows)
+    print("\nCPU-s per million samples")
+    for name in options.peers:
+        mine = [(series, value) for one, series, value in rows if one == name]
+        middle = statistics.median(value for _, value in mine)
+        for series, value in mine:
+            print(f"{name:12} {series:8} {'#' * max(1, round(60 * value / most)):60} {value:.3f}  {100 * (value / middle - 1):+.0f} % of the median")
 
 
 def capture(options):
