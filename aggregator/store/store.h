@@ -30,9 +30,13 @@ std::string_view LabelValue(const Labels& labels, std::string_view name);  // em
 void SortLabels(Labels& labels);
 std::string FormatLabels(const Labels& labels);  // {a="b",c="d"}
 
+// Vectors of them are resized and then filled, which is where a query that reads much spends its time: not cleared before.
 struct Sample {
-  int64_t time_ms = 0;
-  double value = 0;
+  Sample() noexcept {}  // both undefined
+  Sample(int64_t t, double v) noexcept : time_ms(t), value(v) {}
+
+  int64_t time_ms;
+  double value;
 };
 
 // Bits of Prometheus' stale marker: a NaN that says "this series ended here".
